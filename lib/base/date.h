@@ -1,0 +1,31 @@
+/*
+ * Dates and times as schema.md 3.2 accepts and 3.3 prints them.
+ * Date: signed 32-bit days since 1970-01-01. DateTime: signed 64-bit milliseconds since the epoch, UTC.
+ * Calendar: proleptic Gregorian. Zone names: the system's tz database is read once, at start
+ * (og_zones_load), because a sandboxed process cannot open files later; without it zone names are
+ * "invalid", offsets still work.
+ * Threads: og_zones_load before threads start; the rest is pure.
+ */
+#ifndef OG_BASE_DATE_H
+#define OG_BASE_DATE_H
+
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/slice.h"
+
+/* Reads /usr/share/zoneinfo (TZif, RFC 8536) into memory; a missing folder is no error. Idempotent. */
+int og_zones_load(struct og_error *err) OG_MUST_CHECK;
+
+/* false: no such text. */
+bool og_date_parse(struct og_slice s, int32_t *days);
+bool og_datetime_parse(struct og_slice s, int64_t *ms);
+/* Query result form; appends without quotes. *plain_number is set (may be NULL) when the year is outside
+ * -262143..262142 and the number itself was printed: then no quotes belong around it. */
+void og_date_format(struct og_buf *b, int32_t days, bool *plain_number);
+void og_datetime_format(struct og_buf *b, int64_t ms, bool *plain_number);
+/* Export form of a DateTime: no zone, ".mmm" only when non-zero. */
+void og_datetime_format_export(struct og_buf *b, int64_t ms, bool *plain_number);
+int64_t og_now_us(void);	/* CLOCK_REALTIME, microseconds */
+uint64_t og_monotonic_us(void);	/* CLOCK_MONOTONIC */
+
+#endif
