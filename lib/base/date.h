@@ -1,5 +1,12 @@
 /*
- * Dates and times as schema.md 3.2 accepts and 3.3 prints them.
+ * Dates and times, from and to text.
+ * A date text: YYYY-MM-DD (month and day may be one digit), YYYYMMDD, a signed extended year (4 digits at least,
+ * -262143..+262142) with month and day of any width, or a date-time text, of which the UTC date is taken.
+ * A date-time text: a date alone (midnight UTC), or YYYY-MM-DD (or an extended year) + T, t or a space + HH:MM:SS[.f...]
+ * or HHMMSS, cut to milliseconds; then nothing (UTC), Z or z, +HH:MM, +HHMM or +HH (below 24 h; spaces may precede the
+ * sign and one must after HHMMSS), or a zone name in exact case, spaces allowed before it; a local time that the zone
+ * skips or repeats is refused. Second 60 counts as the next second; a date keeps its day.
+ * Printed: YYYY-MM-DD, years outside 0..9999 signed; YYYY-MM-DDTHH:MM:SS.mmmZ.
  * Date: signed 32-bit days since 1970-01-01. DateTime: signed 64-bit milliseconds since the epoch, UTC.
  * Calendar: proleptic Gregorian. Zone names: the system's tz database is read once, at start
  * (og_zones_load), because a sandboxed process cannot open files later; without it zone names are

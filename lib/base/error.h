@@ -72,7 +72,8 @@ struct og_error {
 	char message[2048];	/* UTF-8, NUL-terminated */
 };
 
-/* All set *err (which may be NULL) and return `code`, so that one can `return og_error_set(...)`. */
+/* All set *err (which may be NULL; what it held before is forgotten, the arguments may point into it) and return `code`,
+ * so that one can `return og_error_set(...)`. */
 int og_error_set(struct og_error *err, int code, const char *fmt, ...) OG_PRINTF(3, 4);
 /* The same with a byte position (position of damage in a file). */
 int og_error_at(struct og_error *err, int code, uint64_t byte, const char *fmt, ...) OG_PRINTF(4, 5);

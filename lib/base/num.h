@@ -1,5 +1,5 @@
 /*
- * Number texts (schema.md 3.3): shortest digits that read back to the same double or single.
+ * Number texts: shortest digits that read back to the same double or single.
  * Threads: pure functions.
  */
 #ifndef OG_BASE_NUM_H

@@ -2,7 +2,7 @@
  * ULIDs: 48-bit millisecond time, then 80 random bits; 26 upper-case Crockford base-32 characters.
  * Source: https://github.com/ulid/spec. Random bits come from getrandom(2), one call in 64 ULIDs.
  * og_ulid_new is monotonic within one generator: same millisecond, greater bits.
- * Threads: one generator, one thread.
+ * A generator starts as {0}. Threads: one generator, one thread; a forked child starts a new one.
  */
 #ifndef OG_BASE_ULID_H
 #define OG_BASE_ULID_H

@@ -83,20 +83,20 @@ static inline bool og_scalar_numeric(enum og_scalar s)
 enum og_vkind og_proptype_kind(const struct og_proptype *t);
 
 /*
- * Comparison of query.md 5.2: numbers by exact value across INT, UINT, FLOAT; strings bytewise; false < true; dates by
+ * Comparison as `=` and `<` mean it: numbers by exact value across INT, UINT, FLOAT; strings bytewise; false < true; dates by
  * number. Both must be non-null and comparable (same kind, or both numeric); NaN: returns OG_UNORDERED.
  */
 #define OG_UNORDERED 2
 int og_value_cmp(const struct og_value *a, const struct og_value *b);
 /*
- * The total order of `order` (query.md 8.3): null first, NaN after all numbers, lists and vectors element by element with null
+ * The total order of sorting and grouping: null first, NaN after all numbers, lists and vectors element by element with null
  * elements first, then by length. Never OG_UNORDERED.
  */
 int og_value_order(const struct og_value *a, const struct og_value *b);
 /* Grouping equality: og_value_order == 0, and -0.0 equals 0.0, NaN equals NaN. Hash agrees with it. */
 uint64_t og_value_hash(const struct og_value *v, uint64_t seed);
 
-/* Canonical id text of a key value (schema.md 7): integers in decimal, true/false, Date = day number, DateTime =
+/* Canonical id text of a key value: integers in decimal, true/false, Date = day number, DateTime =
  * milliseconds, floats og_double_plain (single for F32), strings unchanged. NaN or infinity: OG_ERR_BAD. */
 int og_value_id_text(struct og_buf *b, const struct og_value *v, enum og_scalar type, struct og_error *err) OG_MUST_CHECK;
 
