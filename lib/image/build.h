@@ -51,6 +51,9 @@ struct og_build_out {
 int og_build(const struct og_build_in *in, const struct og_build_want *wants, size_t nwants,
 	     int (*emit)(void *arg, const struct og_build_out *out, struct og_error *err), void *arg, struct og_error *err) OG_MUST_CHECK;
 
+/* Live rows of the layers: what og_view_set_base wants to know. Reads `layers` and `type` of *in alone. */
+int og_build_rows(const struct og_build_in *in, uint32_t *rows, struct og_error *err) OG_MUST_CHECK;
+
 /*
  * Folds layers into one segment, written to the sink as Parquet. `keep_deletes`: the result is itself a delta (lower layers exist), else a plain
  * segment of live rows. rows_out: rows written.

@@ -1,8 +1,11 @@
 /*
  * The rows of one type that commits added, replaced or removed since the images were built: the overlay of a snapshot.
  *
- * Shared between snapshots and copied on write: a delta with more than one reference is never changed (og_delta_own makes a private copy first), so a
- * running query keeps exactly the rows it started with.
+ * Shared between snapshots and copied on write: a delta with more than one reference is never changed, so a running query keeps exactly the rows it
+ * started with. It is a stack of at most about a dozen layers, each at least four times the one above; a copy shares the layers and puts a new one on
+ * top, so a change costs its own rows, now and then a merge, never a copy of the whole. What a layer holds: rows (the newest version of each slot), the
+ * slots that it numbered, ids of these, and for edges lists by source and by target. Across layers: a bitmap of touched and dead slots, in pages that
+ * are shared in the same way.
  * Slots: a row that replaces a base row keeps its slot; a new entity gets the next slot from base_slots on. A slot whose entity was deleted stays dead;
  * the same id inserted again gets a new slot.
  * Memory: heap. Threads: references are atomic; changes only by the owner of the sole reference.
@@ -15,6 +18,8 @@
 #include "image/image.h"
 
 struct og_delta;
+struct og_delta *og_delta_ref(struct og_delta *d);
+void og_delta_unref(struct og_delta *d);	/* accepts NULL */
 
 /* One decoded change of a type, before slots are known: what a commit's body says, or what a mutation is about to commit. */
 struct og_change {

@@ -19,6 +19,8 @@
 #ifndef OG_IMAGE_IMAGE_H
 #define OG_IMAGE_IMAGE_H
 
+#include "base/arena.h"
+#include "base/codec.h"
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/value.h"
@@ -77,26 +79,40 @@ struct og_img {
 	int refs;			/* atomic */
 	struct og_img_key key;
 	struct og_slice map;		/* the whole mapping */
+	enum og_scalar scalar;		/* COL (IDS: OG_STRING): what the values are; og_view_pin compares them with the property */
+	bool list;
+	uint32_t dim;
 	uint64_t rows;			/* of the part (IDS, COL), of the type (IDX), edges (ADJ) */
 	struct og_colpart col;		/* IDS, COL */
 	struct og_adj adj;		/* ADJ */
-	const uint32_t *idx;		/* IDX: slot + 1, 0 free; linear probing from (hash >> 32) & mask, see og_idx_find */
-	const uint8_t *idx_tag;		/* low byte of the hash beside each entry */
+	const uint32_t *idx;		/* IDX: slots; linear probing from (og_hash(id) >> 8) & mask, see og_idx_find */
+	const uint8_t *idx_tag;		/* beside each entry: 0 free, else the hash's low byte (1 for 0) */
 	uint64_t idx_mask;
 };
 
 /* Maps and checks a sealed memfd; fd stays the caller's and may be closed afterwards. *out has one reference. */
 int og_img_open(int fd, const struct og_img_key *expect, struct og_img **out, struct og_error *err) OG_MUST_CHECK;
 struct og_img *og_img_ref(struct og_img *i);
-void og_img_unref(struct og_img *i);
+void og_img_unref(struct og_img *i);	/* accepts NULL */
+
+bool og_img_key_equal(const struct og_img_key *a, const struct og_img_key *b);
+/* Key <-> bytes, in messages and in the image's header. */
+void og_img_key_put(struct og_buf *b, const struct og_img_key *k);
+struct og_img_key og_img_key_read(struct og_reader *r);
+/* Slot of an id, or OG_SLOT_NONE. `ids`: all parts of the same content; an entry that points outside them is passed over. */
+uint32_t og_idx_find(const struct og_img *idx, struct og_img *const *ids, uint32_t nids, struct og_slice id);
 
 /* Bytes a value of fixed-width scalars (1, 4 or 8); 0 for the others. */
 size_t og_col_width(enum og_scalar s);
-/* Value at a row of a part; lists are built in `a` (strings inside are borrowed from the mapping). */
+/* Value at a row of a part; lists are built in `a` (strings inside are borrowed from the mapping). 0 or OG_ERR_NOMEM (og_arena_error says why). */
 int og_colpart_get(const struct og_colpart *c, const struct og_proptype *t, uint32_t row, struct og_arena *a, struct og_value *out);
 static inline bool og_colpart_valid(const struct og_colpart *c, uint32_t row)
 {
 	return !c->validity || (c->validity[row >> 3] >> (row & 7) & 1);
+}
+static inline struct og_slice og_colpart_str(const struct og_colpart *c, uint32_t row)
+{
+	return og_slice((const char *)c->values + c->offsets[row], c->offsets[row + 1] - c->offsets[row]);
 }
 /* Bounds of the run of `slot` in [0, nedges]; an empty run when it has no edges or lies beyond the image. */
 static inline void og_adj_run(const struct og_adjdir *d, uint32_t slot, uint32_t *from, uint32_t *to)
@@ -114,5 +130,11 @@ static inline void og_adj_run(const struct og_adjdir *d, uint32_t slot, uint32_t
 	*from = d->offsets[r];
 	*to = d->offsets[r + 1];
 }
+
+/* Source slot of an edge slot < nedges, by search in the forward direction. */
+uint32_t og_adj_source(const struct og_adj *a, uint32_t edge);
+/* Edge slot of position `pos` in the run [from, to) of target `dst` backward: the i-th edge of a (source, target) pair backward is its i-th forward.
+ * OG_SLOT_NONE in a damaged image. */
+uint32_t og_adj_in_edge(const struct og_adj *a, uint32_t dst, uint32_t from, uint32_t pos);
 
 #endif

@@ -15,6 +15,8 @@
 #include "image/delta.h"
 #include "image/image.h"
 
+struct og_pins;
+
 struct og_view_type {
 	const struct og_type *type;
 	struct og_content_key content;	/* of the images */
@@ -24,10 +26,12 @@ struct og_view_type {
 	uint64_t table_version;
 	struct og_ulid owner;		/* branch that owns the table's content; the graph's id for main */
 	struct og_delta *delta;		/* NULL: none */
+	/* Pinned images, owned by `pins`, which copies of the view share: an image pinned for one is there for the next copy. */
 	struct og_img **ids;		/* parts; entries NULL until pinned; og_view_parts(t) entries */
 	struct og_img *idx;
 	struct og_img ***cols;		/* [property index][part]; cols[i] NULL until wanted */
 	struct og_img *adj;		/* edges */
+	struct og_pins *pins;
 };
 
 struct og_view {
@@ -51,9 +55,10 @@ struct og_need {
 struct og_view *og_view_new(struct og_catalog *catalog);
 struct og_view *og_view_ref(struct og_view *v);
 void og_view_unref(struct og_view *v);
-/* A copy that shares images and deltas; for stepping to the next commit while others still read this one. */
+/* A copy that shares images and deltas; for stepping to the next commit while others still read this one, or for trying changes out. O(types). */
 struct og_view *og_view_copy(const struct og_view *v);
-/* Sets the base of a type: content key and rows; drops pinned images and delta of that type. */
+/* Sets the base of a type: content key and rows (og_build_rows); drops pinned images and delta of that type, and those of the edge types at a node type,
+ * whose slots are void then: rebase these to the same commit too. */
 int og_view_set_base(struct og_view *v, uint32_t type, struct og_content_key key, uint32_t rows, struct og_error *err) OG_MUST_CHECK;
 static inline uint32_t og_view_parts(const struct og_view_type *t)
 {
@@ -71,6 +76,9 @@ size_t og_view_apply_needs(const struct og_view *v, const struct og_type *type, 
 /* Applies one type's changes of a commit to this view, which must not be shared (deltas are copied if they are). All node types first, then edges. A change with `all` needs the type rebased
  * (og_view_set_base) unless it is small: then base rows die and the change's rows follow as new slots. */
 int og_view_apply(struct og_view *v, const struct og_change *c, struct og_error *err) OG_MUST_CHECK;
+/* More about og_view_apply. An upsert of a live id replaces the whole row; an edge whose endpoints change gets a new slot. A delete of an id that is not
+ * there does nothing. `all`: ids that the change has too keep their slots, the others die. OG_ERR_CORRUPT (an endpoint does not exist; a slot number
+ * would not fit) leaves the view as it was; after OG_ERR_NOMEM it must be thrown away. */
 /* Rows in the delta: the owner decides when new images are worth it. */
 uint64_t og_view_delta_rows(const struct og_view_type *t);
 
@@ -78,19 +86,32 @@ uint64_t og_view_delta_rows(const struct og_view_type *t);
 bool og_view_live(const struct og_view_type *t, uint32_t slot);
 /* true if nothing in the delta concerns this base slot: its values are those of the images. */
 bool og_view_untouched(const struct og_view_type *t, uint32_t slot);
-/* Next live slots at or after *cursor, at most n, ascending; advances *cursor. 0: end. Slots of one batch never cross a part when cursor starts at a multiple of n and n divides the part. */
+/* Next live slots at or after *cursor, at most n, ascending; advances *cursor. 0: end. The slots of one batch are of one part, and all of the base or all of
+ * the delta (a batch may be short for this reason alone). */
 size_t og_view_scan(const struct og_view_type *t, uint32_t *cursor, uint32_t *slots, size_t n);
 /* Slot of a live entity, or OG_SLOT_NONE. Needs IDS and IDX. */
 uint32_t og_view_find(const struct og_view_type *t, struct og_slice id);
 struct og_slice og_view_id(const struct og_view_type *t, uint32_t slot);
 /* Property value; lists are built in a. NULL value for null. */
 int og_view_value(const struct og_view_type *t, uint32_t prop, uint32_t slot, struct og_arena *a, struct og_value *out);
-/* The image part that holds a base slot's value, for vectorised access; row = slot & (OG_IMG_PART_ROWS - 1). */
+/* The image part that holds a base slot's value, for vectorised access; row = slot & (OG_IMG_PART_ROWS - 1). Right for untouched slots only. */
 const struct og_colpart *og_view_colpart(const struct og_view_type *t, uint32_t prop, uint32_t slot);
+/* True if no slot of [from, to) is touched: og_view_colpart serves them all. Costs (to - from) / 16384. */
+bool og_view_range_untouched(const struct og_view_type *t, uint32_t from, uint32_t to);
+/*
+ * Values of n slots at once, any slots in any order (fastest ascending); needs as og_view_value. valid[i] is 1, or 0 for a null, whose out[i] is 0 or
+ * empty. i64: BOOL, I32, I64, U32, U64 (the same bits), DATE, DATETIME; f64: F32 (widened), F64; str: STRING, BLOB; vec: dim singles each. No lists.
+ * Returns the number of nulls.
+ */
+size_t og_view_gather_i64(const struct og_view_type *t, uint32_t prop, const uint32_t *slots, size_t n, int64_t *out, uint8_t *valid);
+size_t og_view_gather_f64(const struct og_view_type *t, uint32_t prop, const uint32_t *slots, size_t n, double *out, uint8_t *valid);
+size_t og_view_gather_str(const struct og_view_type *t, uint32_t prop, const uint32_t *slots, size_t n, struct og_slice *out, uint8_t *valid);
+size_t og_view_gather_vec(const struct og_view_type *t, uint32_t prop, const uint32_t *slots, size_t n, const float **out, uint8_t *valid);
+void og_view_gather_id(const struct og_view_type *t, const uint32_t *slots, size_t n, struct og_slice *out);
 
 enum og_dir { OG_OUT, OG_IN };
-/* Neighbours over an edge type from a node slot: fills peers[] and, if not NULL, edges[] (edge slots); at most max from *state on (0 at first); returns
- * the number, 0 at the end. Live edges only; parallel edges repeat. Order: base run by peer slot, then the delta's in commit order. */
+/* Neighbours over an edge type from a node slot: fills peers[] and, if not NULL, edges[] (edge slots); at most max from *state on (0 at first; opaque);
+ * returns the number, less than max only at the end, from where on 0. No allocation. Live edges only; parallel edges repeat. Order: base run by peer slot, then the delta's in commit order. */
 size_t og_view_expand(const struct og_view_type *et, enum og_dir dir, uint32_t node, uint32_t *state, uint32_t *peers, uint32_t *edges, size_t max);
 /* Upper bound on the number of neighbours, O(1). */
 uint32_t og_view_degree(const struct og_view_type *et, enum og_dir dir, uint32_t node);
@@ -101,5 +122,9 @@ static inline bool og_view_adj_plain(const struct og_view_type *et)
 }
 /* Endpoints of a live edge slot. Needs ADJ. */
 void og_view_endpoints(const struct og_view_type *et, uint32_t edge, uint32_t *src, uint32_t *dst);
+/* The same for n edge slots; ascending ones cost a step each. */
+void og_view_gather_endpoints(const struct og_view_type *et, const uint32_t *edges, size_t n, uint32_t *src, uint32_t *dst);
+/* True if two live edges of one (source, target) pair may exist, so that distinct neighbours need care. */
+bool og_view_parallel(const struct og_view_type *et);
 
 #endif
