@@ -22,10 +22,22 @@
 
 enum og_type_kind { OG_NODE = 0, OG_EDGE = 1 };
 
+enum og_annotation_arg { OG_ANN_NONE, OG_ANN_STRING, OG_ANN_INT, OG_ANN_FLOAT, OG_ANN_BOOL, OG_ANN_NAME };
+
+/* name=literal behind the positional argument. */
+struct og_annotation_kw {
+	struct og_slice name;
+	enum og_annotation_arg arg;
+	struct og_slice text;
+};
+
 struct og_annotation {
 	struct og_slice name;
-	enum { OG_ANN_NONE, OG_ANN_STRING, OG_ANN_INT, OG_ANN_FLOAT, OG_ANN_BOOL, OG_ANN_NAME } arg;
+	enum og_annotation_arg arg;
 	struct og_slice text;		/* of the argument; strings unescaped */
+	struct og_annotation_kw *kws;
+	uint32_t nkws;
+	uint32_t byte;			/* where it stands in the source */
 };
 
 struct og_property {
@@ -73,6 +85,8 @@ struct og_type {
 	struct og_constraint *constraints; /* order of key texts, the key last */
 	uint32_t nconstraints;
 	/* nodes */
+	struct og_slice *implements;	/* interface names in the order written */
+	uint32_t nimplements;
 	int32_t *key_cols;		/* property indexes in identity order; NULL without a @key */
 	uint32_t nkey;
 	/* edges */
