@@ -6,7 +6,7 @@
  *	u16 type, u16 flags (OG_IPC_F_*), u32 request, u32 length, u32 zero
  * then `length` bytes of body, or, with OG_IPC_F_MEMFD, no byte: the body is then the whole of the
  * sealed memfd that the packet carries. A body is encoded and decoded with base/codec.h by the
- * modules that own the message; its fields stand in the comment of its row, in order:
+ * modules that own the message: by the structs of ipc/wire.h, or as the comment of its row says, in order:
  *	u8..u64 as they are; str, bytes: u32 length and bytes; ulid: 16 raw bytes;
  *	T[n]: u32 count, then the elements.
  * An answer carries the request number of its question, everything else that asks nothing carries 0.
@@ -74,51 +74,50 @@ enum og_ipc_class {
 	M(HELLO, 1, REQUEST, OG_BY_CLIENTS, INLINE, OG_IPC_INLINE_MAX) \
 	/* str build id, u32 table version; the head page (a descriptor mapped read-only; none to builder and operator) */ \
 	M(WELCOME, 2, ANSWER, OG_BY_STORAGED, FD_OPT, OG_IPC_INLINE_MAX) \
-	/* str what went wrong: code, message, position, detail (og_ipc_put_error); the answer to any request that failed */ \
+	/* og_wire_put_error: the answer to any request that failed; og_chan decodes it for the asker */ \
 	M(FAILED, 3, ANSWER, OG_BY_ANYONE, INLINE, OG_IPC_INLINE_MAX) \
 	\
-	/* str graph (uri as in the settings), str branch or commit id ("" = main) -> GRAPH_HEAD, FAILED */ \
+	/* struct og_wire_open -> GRAPH_HEAD, FAILED */ \
 	M(GRAPH_OPEN, 10, REQUEST, OG_BY_WORKER | OG_BY_OPERATOR, LARGE, 16 * OG_MIB) \
-	/* u32 graph handle, ulid graph id, ulid branch id, u64 seq, ulid commit, schema digest, layers */ \
+	/* struct og_wire_head */ \
 	M(GRAPH_HEAD, 11, ANSWER, OG_BY_STORAGED, LARGE, 16 * OG_MIB) \
-	/* u32 graph, ulid branch id, u64 own seq, u8 confirm -> TAIL, FAILED */ \
+	/* struct og_wire_catchup -> TAIL, FAILED */ \
 	M(CATCH_UP, 12, REQUEST, OG_BY_WORKER | OG_BY_OPERATOR, INLINE, OG_IPC_INLINE_MAX) \
-	/* the commits since, or the layers that hold them */ \
+	/* struct og_wire_tail: the commits since, or "open again" */ \
 	M(TAIL, 13, ANSWER, OG_BY_STORAGED, LARGE, 16 * OG_MIB) \
-	/* u32 graph, ulid branch id, u64 seq, the commit if it fits; may be dropped */ \
+	/* struct og_wire_tail with at most one commit; may be dropped: the head page is the truth */ \
 	M(HEAD_MOVED, 14, PUSH, OG_BY_STORAGED, LARGE, 1 * OG_MIB) \
 	/* u32 graph; the doorbell page of the graph, to be mapped read-only */ \
 	M(BELL, 15, PUSH, OG_BY_STORAGED, FD, OG_IPC_INLINE_MAX) \
 	\
-	/* u32 graph, content key, what, type id, property id, part -> IMAGE, FAILED */ \
+	/* struct og_wire_image -> IMAGE, FAILED */ \
 	M(IMAGE_GET, 20, REQUEST, OG_BY_WORKER | OG_BY_OPERATOR, INLINE, OG_IPC_INLINE_MAX) \
-	/* u64 image id, u32 format number, key, u64 bytes; the sealed memfd */ \
+	/* struct og_wire_image; the sealed memfd */ \
 	M(IMAGE, 21, ANSWER, OG_BY_STORAGED, FD, OG_IPC_INLINE_MAX) \
 	/* u64 image id -> DROPPED when its last pin is gone */ \
 	M(IMAGE_DROP, 22, REQUEST, OG_BY_STORAGED, INLINE, OG_IPC_INLINE_MAX) \
 	/* nothing */ \
 	M(DROPPED, 23, ANSWER, OG_BY_WORKER | OG_BY_OPERATOR, INLINE, OG_IPC_INLINE_MAX) \
 	\
-	/* u64 job, what to build, schema, number of inputs -> BUILT (one a message, F_MORE but for the last), FAILED */ \
+	/* struct og_wire_build -> BUILT (one output a message, all but the last with F_MORE), FAILED */ \
 	M(BUILD, 30, REQUEST, OG_BY_STORAGED, LARGE, 16 * OG_MIB) \
-	/* u64 job, u32 which input; its descriptor. Sent before the BUILD that uses it */ \
+	/* struct og_wire_input; its descriptor. Sent before the BUILD that uses it */ \
 	M(BUILD_INPUT, 31, PUSH, OG_BY_STORAGED, FD, OG_IPC_INLINE_MAX) \
-	/* u64 job, key, u64 bytes; the sealed memfd (none: the job made nothing more) */ \
+	/* struct og_wire_built; the sealed memfd, or none at the end */ \
 	M(BUILT, 32, ANSWER, OG_BY_BUILDER, FD_OPT, OG_IPC_INLINE_MAX) \
 	\
-	/* u32 graph, u32 type, u64 rows, bytes Parquet -> SEGMENT, FAILED */ \
+	/* struct og_wire_segput -> SEGMENT, FAILED */ \
 	M(SEGMENT_PUT, 40, REQUEST, OG_BY_WORKER | OG_BY_OPERATOR, LARGE, 64 * OG_MIB) \
-	/* ulid segment: nothing refers to it before a COMMIT */ \
+	/* struct og_wire_segment: nothing refers to it before a COMMIT */ \
 	M(SEGMENT, 41, ANSWER, OG_BY_STORAGED, INLINE, OG_IPC_INLINE_MAX) \
-	/* u32 graph, u32 type, ulid segment (or u64 seq and body number) -> SEGMENT_FD, FAILED */ \
+	/* struct og_wire_segget -> SEGMENT_FD, FAILED */ \
 	M(SEGMENT_GET, 42, REQUEST, OG_BY_WORKER | OG_BY_OPERATOR, INLINE, OG_IPC_INLINE_MAX) \
-	/* u64 bytes; the descriptor out of the host's cache */ \
+	/* u64 offset, u64 length; the descriptor out of the host's cache */ \
 	M(SEGMENT_FD, 43, ANSWER, OG_BY_STORAGED, FD, OG_IPC_INLINE_MAX) \
 	\
-	/* u32 graph, ulid branch id, ulid base commit, u8 base was confirmed, u8 kind, str actor, strict types, scanned
-	 * types, keys read, keys written, deltas, segment ids -> COMMITTED, CONFLICT, FAILED */ \
+	/* struct og_wire_commit_req -> COMMITTED, CONFLICT, FAILED */ \
 	M(COMMIT, 50, REQUEST, OG_BY_WORKER | OG_BY_OPERATOR, LARGE, 64 * OG_MIB) \
-	/* u64 seq, the commit record */ \
+	/* struct og_wire_commit without bodies, u64 doorbell (og_wire_put_committed) */ \
 	M(COMMITTED, 51, ANSWER, OG_BY_STORAGED, LARGE, 1 * OG_MIB) \
 	/* u8 strict (the client's 409) or evaluate again, u64 seq that is newer, the place */ \
 	M(CONFLICT, 52, ANSWER, OG_BY_STORAGED, INLINE, OG_IPC_INLINE_MAX) \
@@ -136,7 +135,7 @@ enum og_ipc_class {
 	M(MAINTAIN, 70, REQUEST, OG_BY_OPERATOR | OG_BY_MASTER, INLINE, OG_IPC_INLINE_MAX) \
 	/* str JSON text */ \
 	M(REPORT, 71, ANSWER, OG_BY_STORAGED, LARGE, 16 * OG_MIB) \
-	/* str graph (uri), str schema text, u8 force -> GRAPH_HEAD, FAILED */ \
+	/* struct og_wire_init -> GRAPH_HEAD, FAILED */ \
 	M(GRAPH_INIT, 72, REQUEST, OG_BY_OPERATOR, LARGE, 16 * OG_MIB) \
 	\
 	/* u32 generation, u32 index, {str key, str value}[n] settings; last of what a child is started with */ \
@@ -150,7 +149,7 @@ enum og_ipc_class {
 	M(CHANNEL, 153, PUSH, OG_BY_MASTER | OG_BY_OPERATOR, FD, OG_IPC_INLINE_MAX) \
 	/* u32 protections held (proc/held.h), str note */ \
 	M(READY, 154, PUSH, OG_BY_CHILDREN, INLINE, OG_IPC_INLINE_MAX) \
-	/* u32 protections held, the error as in FAILED: the child leaves after it */ \
+	/* u32 protections held, then as FAILED: the child leaves after it */ \
 	M(REJECTED, 155, PUSH, OG_BY_CHILDREN, INLINE, OG_IPC_INLINE_MAX) \
 	/* u32 milliseconds until STOP follows: accept nothing more, finish what runs, then leave */ \
 	M(DRAIN, 156, PUSH, OG_BY_MASTER, INLINE, OG_IPC_INLINE_MAX) \
@@ -207,10 +206,5 @@ void og_ipc_header_encode(const struct og_ipc_header *h, uint8_t out[OG_IPC_HEAD
  */
 int og_ipc_decode(struct og_slice packet, enum og_role sender, bool has_fd, struct og_ipc_header *h,
 		  struct og_slice *body, struct og_error *err) OG_MUST_CHECK;
-
-/* An error as a field of a message: everything of struct og_error but errno. A code the reader does not know becomes
- * OG_ERR_INTERNAL. */
-void og_ipc_put_error(struct og_buf *b, const struct og_error *e);
-void og_ipc_read_error(struct og_reader *r, struct og_error *out);
 
 #endif
