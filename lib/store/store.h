@@ -100,7 +100,7 @@ struct og_store_req {
 
 struct og_store;
 
-/* What a back end provides. submit takes a valid request, copies what it must and calls og_store_complete's work later. */
+/* What a back end provides. submit takes a valid request, copies what it must and completes it from the loop. */
 struct og_store_ops {
 	void (*submit)(struct og_store *s, const struct og_store_req *req, og_store_cb cb, void *arg);
 	/* See og_store_settle. NULL: nothing to do. */
@@ -118,8 +118,17 @@ struct og_store {
 	bool shared_pages;	/* og_store_page works and all users of the store are on this host */
 	bool read_only;		/* every put and delete answers OG_ERR_DENIED */
 	uint64_t requests[OG_STORE_NOPS];	/* submitted since the start; for tests and `status` */
-	char *uri;		/* for messages */
+	char *uri;		/* for messages; on the heap */
+	struct og_store_deferred *deferred;	/* private to store.c */
 };
+
+/* For back ends. Fills the head; OG_ERR_NOMEM. */
+int og_store_init(struct og_store *s, const struct og_store_ops *ops, struct event_base *base, const char *uri,
+		  struct og_error *err) OG_MUST_CHECK;
+/* Frees what the head owns; the last call of ops->free before it frees itself. */
+void og_store_fini(struct og_store *s);
+/* Completes a request from the loop with this code and error (copied; code 0: err may be NULL). */
+void og_store_defer(struct og_store *s, int code, const struct og_error *err, og_store_cb cb, void *arg);
 
 /* Checks the request (OG_ERR_BAD through the completion), counts it and passes it on. */
 void og_store_submit(struct og_store *s, const struct og_store_req *req, og_store_cb cb, void *arg);
