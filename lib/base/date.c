@@ -271,7 +271,7 @@ static char *put_date(char *p, int64_t days)
 static void put_datetime(struct og_buf *b, int64_t ms, bool export, bool *plain_number)
 {
 	int64_t days = ms / DAY_MS - (ms % DAY_MS < 0);
-	int64_t rest = ms - days * DAY_MS;
+	int64_t rest = ms % DAY_MS + (ms % DAY_MS < 0 ? DAY_MS : 0);
 	char text[64], *p = put_date(text, days);
 	int second = (int)(rest / 1000), milli = (int)(rest % 1000);
 
