@@ -78,6 +78,12 @@ void og_colvec_append_list(struct og_colvec *c);
 /* Grows to hold n more rows; for the inline appends below. */
 bool og_colvec_grow(struct og_colvec *c, size_t n);
 
+/*
+ * For code that stores many rows at once, behind the last one, after og_colvec_reserve: values (zeroes for nulls) or offsets and bytes; then this counts
+ * them. valid[i] is 0 for a null; valid NULL: none is. nbytes is the caller's to raise.
+ */
+void og_colvec_commit_rows(struct og_colvec *c, const uint8_t *valid, size_t n);
+
 /* Marks the row that was just stored as not null. */
 static inline void og_colvec_commit(struct og_colvec *c)
 {
