@@ -9,7 +9,7 @@
  *   24  8   0
  *   32  32  SHA-256 of the header: the digest of this object, `prev` of the next
  *   64  H   header, JSON in UTF-8: graph, seq, prev, object, host, at, bodies:[{off,len,sha256}], records:[...]
- *   64+H    bodies, back to back at the offsets that the header gives; nothing after the last
+ *   64+H    bodies, back to back, `off` counted from here; nothing after the last
  * Trust:   bytes come from the store; every length is checked, in the order magic, lengths, digest, then what the header says.
  *          A body's own digest is checked by og_logobj_body, before use.
  * Memory:  decode copies the header's content into the arena; bodies borrow from the source.
@@ -28,7 +28,7 @@
 #define OG_LOG_INLINE_MAX (1u * OG_MIB)		/* a longer delta is put as segments first */
 
 struct og_log_body {
-	uint64_t off;		/* from the start of the object */
+	uint64_t off;		/* in memory: from the start of the object */
 	uint64_t len;
 	struct og_sha256 sha256;
 };

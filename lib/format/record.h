@@ -127,15 +127,15 @@ const char *og_record_kind_name(enum og_record_kind k);	/* "commit" */
 const char *og_commit_op_name(enum og_commit_op op);		/* "mutate" */
 
 struct og_json_writer;
-struct og_json_value;
-/* One JSON object. The record must be well formed (it is our own). */
-void og_record_encode(const struct og_record *r, struct og_buf *b);
+struct og_json;
+/* Writes the record as one JSON object. It must be well formed (it is our own) and its strings UTF-8. */
+void og_record_write(struct og_json_writer *w, const struct og_record *r);
 /*
- * text: one JSON object. nbodies: how many bodies the object has (indexes are checked against it); a record of a
- * checkpoint or history has none and every index is then OG_NO_BODY, whatever was written.
+ * j: the JSON of one record. nbodies: how many bodies its object has (indexes are checked against it); without has_bodies (a
+ * checkpoint, history) indexes become OG_NO_BODY, whatever was written.
  * OG_ERR_CORRUPT with what is wrong, OG_ERR_UNSUPPORTED, OG_ERR_NOMEM.
  */
-int og_record_decode(struct og_arena *a, struct og_slice text, uint32_t nbodies, struct og_record *out,
-		     struct og_error *err) OG_MUST_CHECK;
+int og_record_read(struct og_arena *a, const struct og_json *j, bool has_bodies, uint32_t nbodies, struct og_record *out,
+		   struct og_error *err) OG_MUST_CHECK;
 
 #endif
