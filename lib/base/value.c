@@ -265,13 +265,33 @@ int og_value_order(const struct og_value *a, const struct og_value *b)
 	return 0;
 }
 
+/* What a hashed number stands for; the same bits mean different values in each. */
+enum domain {
+	NOTHING,
+	NATURAL,	/* a non-negative integer, whatever carries it */
+	NEGATIVE,	/* a negative integer */
+	FRACTION,	/* bits of a double that is no integer of 64 bits */
+	NOT_A_NUMBER,
+	BOOL,
+	DATE,
+	DATETIME,
+	LIST,		/* lengths */
+	VECTOR,
+};
+
 /* A finaliser of the splitmix kind: every input bit reaches every output bit. */
-static uint64_t mix(uint64_t x, uint64_t seed)
+static uint64_t mix(uint64_t x, enum domain d, uint64_t seed)
 {
+	x += (uint64_t)d * UINT64_C(0xd6e8feb86659fd93);
 	x ^= seed + UINT64_C(0x9e3779b97f4a7c15);
 	x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
 	x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
 	return x ^ x >> 31;
+}
+
+static uint64_t hash_int(int64_t i, uint64_t seed)
+{
+	return mix((uint64_t)i, i < 0 ? NEGATIVE : NATURAL, seed);
 }
 
 /* Equal numbers hash alike whatever carries them: integral doubles as the integer they are. */
@@ -280,38 +300,40 @@ static uint64_t hash_double(double d, uint64_t seed)
 	uint64_t bits;
 
 	if (isnan(d))
-		return mix(UINT64_C(0x7ff8), seed + 1);
+		return mix(0, NOT_A_NUMBER, seed);
 	if (d == floor(d) && d >= -TWO_63 && d < TWO_64)
-		return mix(d < 0 ? (uint64_t)(int64_t)d : (uint64_t)d, seed + (d < 0));
+		return d < 0 ? hash_int((int64_t)d, seed) : mix((uint64_t)d, NATURAL, seed);
 	memcpy(&bits, &d, sizeof(bits));
-	return mix(bits, seed + 2);
+	return mix(bits, FRACTION, seed);
 }
 
 uint64_t og_value_hash(const struct og_value *v, uint64_t seed)
 {
 	switch (v->kind) {
 	case OG_V_NULL:
-		return mix(0, seed + 11);
+		return mix(0, NOTHING, seed);
 	case OG_V_INT:
-		return mix((uint64_t)v->i, seed + (v->i < 0));
+		return hash_int(v->i, seed);
 	case OG_V_UINT:
-		return mix(v->u, seed);
+		return mix(v->u, NATURAL, seed);
 	case OG_V_FLOAT:
 		return hash_double(v->f, seed);
 	case OG_V_BOOL:
+		return mix((uint64_t)v->i, BOOL, seed);
 	case OG_V_DATE:
+		return mix((uint64_t)v->i, DATE, seed);
 	case OG_V_DATETIME:
-		return mix((uint64_t)v->i, seed + 16 + (uint64_t)v->kind);
+		return mix((uint64_t)v->i, DATETIME, seed);
 	case OG_V_STRING:
 	case OG_V_BLOB:
-		return XXH3_64bits_withSeed(v->s.p, v->s.len, seed + 16 + (uint64_t)v->kind);
+		return XXH3_64bits_withSeed(v->s.p, v->s.len, seed + (uint64_t)v->kind);
 	case OG_V_LIST:
-		seed = mix(v->items.n, seed + 16 + OG_V_LIST);
+		seed = mix(v->items.n, LIST, seed);
 		for (size_t i = 0; i < v->items.n; i++)
 			seed = og_value_hash(&v->items.v[i], seed);
 		return seed;
 	case OG_V_VECTOR:
-		seed = mix(v->vec.dim, seed + 16 + OG_V_VECTOR);
+		seed = mix(v->vec.dim, VECTOR, seed);
 		for (uint32_t i = 0; i < v->vec.dim; i++)
 			seed = hash_double(v->vec.v[i], seed);
 		return seed;
