@@ -20,12 +20,15 @@ struct gq_pos {
 struct gq_param {
 	struct og_slice name;		/* without $ */
 	struct og_proptype type;
+	struct og_slice bad_dim;	/* a Vector's dimension that is none, as written: refused by the checker */
 	bool used;			/* [C] somewhere in the query */
 	struct gq_pos pos;
 };
 
 enum gq_op { GQ_EQ, GQ_NE, GQ_GT, GQ_LT, GQ_GE, GQ_LE, GQ_CONTAINS, GQ_STARTS_WITH };
 enum gq_agg { GQ_COUNT, GQ_SUM, GQ_AVG, GQ_MIN, GQ_MAX };
+
+enum gq_lit_date { GQ_LIT_PLAIN, GQ_LIT_DATE, GQ_LIT_DATETIME };
 
 enum gq_expr_kind {
 	GQ_X_LITERAL,	/* lit */
@@ -49,15 +52,15 @@ struct gq_expr {
 	struct og_slice name;		/* variable, parameter or alias as written, without $ */
 	struct og_slice prop_name;	/* GQ_X_PROP */
 	struct og_value lit;		/* GQ_X_LITERAL: STRING, INT, FLOAT, BOOL, LIST; dates: see lit_date */
-	enum { GQ_LIT_PLAIN, GQ_LIT_DATE, GQ_LIT_DATETIME } lit_date;	/* lit is the text, parsed when used (list items keep their texts as
-									   strings; then lit_date says what they are) */
+	enum gq_lit_date lit_date;	/* not plain: lit is the text, parsed when used */
+	uint8_t *item_dates;		/* of a list: an enum gq_lit_date per item */
 	enum gq_agg agg;
 	struct gq_expr *args[3];
 	uint32_t nargs;
 	int32_t var;			/* [C] index in gq_read.vars; -1 none */
 	const struct og_property *prop;	/* [C] */
 	int32_t param;			/* [C] index in gq_query.params, -1 none */
-	/* [C] static type; node: entity of that type; agg_unknown: "aggregate" */
+	/* [C] static type of the value; scalar 0 for a bare variable (see entity) and for an alias not resolved here. */
 	struct og_proptype type;
 	const struct og_type *entity;	/* [C] bare variable: its node type */
 };
@@ -98,7 +101,6 @@ struct gq_clause {
 	/* GQ_NOT */
 	struct gq_clause *inner;
 	uint32_t ninner;
-	struct gq_clause *next;		/* parser's list; NULL in arrays after parsing */
 };
 
 struct gq_var {

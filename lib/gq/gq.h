@@ -9,7 +9,8 @@
 #define OG_GQ_GQ_H
 
 #include "gq/ast.h"
-#include "json/tree.h"
+
+struct og_json;
 
 /* Parses a whole file. OG_ERR_BAD with position; message as the language defines ("parse error:  --> 1:7\n ..."). */
 int gq_parse(struct og_arena *a, struct og_slice source, struct gq_file *out, struct og_error *err) OG_MUST_CHECK;
