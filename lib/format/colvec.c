@@ -69,11 +69,17 @@ static size_t clear_bits(uint8_t *bits, size_t from, size_t n)
 	return zeros;
 }
 
+/* What no clearing mends. */
+static int unusable(const struct og_colvec *c)
+{
+	if (c->type.scalar == OG_VECTOR && (c->type.list || c->width == 0))
+		return OG_ERR_INTERNAL;
+	return c->type.list && !c->child ? OG_ERR_NOMEM : 0;
+}
+
 void og_colvec_init(struct og_colvec *c, const struct og_proptype *type)
 {
 	*c = (struct og_colvec){ .type = *type, .width = type_width(type) };
-	if (type->scalar == OG_VECTOR && (type->list || c->width == 0))
-		c->failed = OG_ERR_INTERNAL;
 	if (type->list) {
 		struct og_proptype item = *type;
 
@@ -82,9 +88,8 @@ void og_colvec_init(struct og_colvec *c, const struct og_proptype *type)
 		c->child = malloc(sizeof(*c->child));
 		if (c->child)
 			og_colvec_init(c->child, &item);
-		else
-			c->failed = OG_ERR_NOMEM;
 	}
+	c->failed = unusable(c);
 }
 
 void og_colvec_fini(struct og_colvec *c)
@@ -107,9 +112,7 @@ void og_colvec_clear(struct og_colvec *c)
 	c->rows = 0;
 	c->nulls = 0;
 	c->nbytes = 0;
-	/* A list without its child stays failed: there is nothing to append to. */
-	if (!c->type.list || c->child)
-		c->failed = 0;
+	c->failed = unusable(c);
 	if (c->child)
 		og_colvec_clear(c->child);
 }

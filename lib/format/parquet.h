@@ -59,7 +59,7 @@ int og_pq_writer_new(const struct og_pq_col_desc *cols, size_t ncols, const stru
 		     struct og_pq_writer **out, struct og_error *err) OG_MUST_CHECK;
 /*
  * Writes one row group: cols[i] holds the rows of column i, all the same number (0: nothing is written). OG_ERR_BAD for a null in a REQUIRED column,
- * OG_ERR_TOO_LARGE for a single row over 60 MiB, OG_ERR_INTERNAL for a vector of another type. After an error only og_pq_writer_free is allowed.
+ * OG_ERR_TOO_LARGE for a single value over 60 MiB or of 1 Mi items, OG_ERR_INTERNAL for a vector of another type. After an error only og_pq_writer_free is allowed.
  */
 int og_pq_write_group(struct og_pq_writer *w, const struct og_colvec *const *cols, size_t ncols, struct og_error *err) OG_MUST_CHECK;
 /* Writes the footer. Once, last. */
