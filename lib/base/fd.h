@@ -27,6 +27,8 @@ int og_memfd_new(const char *name, int *fd, struct og_error *err) OG_MUST_CHECK;
 int og_memfd_seal(int fd, struct og_error *err) OG_MUST_CHECK;
 /* A sealed memfd holding these bytes. */
 int og_memfd_from(const char *name, struct og_slice s, int *fd, struct og_error *err) OG_MUST_CHECK;
+/* The length of a file, also where path calls are forbidden (a locked worker); fstat(3) is not. */
+int og_fd_size(int fd, uint64_t *size, struct og_error *err) OG_MUST_CHECK;
 /* For a descriptor from another process: 0 iff it is a memfd with all four seals; *size is its length. */
 int og_memfd_check(int fd, uint64_t *size, struct og_error *err) OG_MUST_CHECK;
 /* Maps len bytes read-only and private. len 0 gives a valid empty slice. */

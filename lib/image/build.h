@@ -13,6 +13,7 @@
 #define OG_IMAGE_BUILD_H
 
 #include "format/colvec.h"
+#include "format/parquet.h"
 #include "image/image.h"
 
 #define OG_PROP_OP 4u
@@ -30,7 +31,7 @@ struct og_build_in {
 	/* Edge types: ids and index of both node types at the contents above (parts in order), to turn ids into slots. */
 	struct og_img **src_ids, **dst_ids;
 	size_t nsrc_ids, ndst_ids;
-	const struct og_img *src_idx, *dst_idx;
+	const struct og_img *src_idx, *dst_idx;	/* NULL: the node type has no rows */
 };
 
 struct og_build_want {
@@ -56,9 +57,9 @@ int og_build_rows(const struct og_build_in *in, uint32_t *rows, struct og_error 
 
 /*
  * Folds layers into one segment, written to the sink as Parquet. `keep_deletes`: the result is itself a delta (lower layers exist), else a plain
- * segment of live rows. rows_out: rows written.
+ * segment of live rows. rows_out: rows written. Edges are put into (source, target) order when the node indexes are given (src_idx or dst_idx, or no
+ * node at all); else they keep theirs.
  */
-int og_fold(const struct og_build_in *in, bool keep_deletes, int (*sink)(void *arg, const void *p, size_t n), void *arg, uint64_t *rows_out,
-	    struct og_error *err) OG_MUST_CHECK;
+int og_fold(const struct og_build_in *in, bool keep_deletes, og_pq_sink *sink, void *arg, uint64_t *rows_out, struct og_error *err) OG_MUST_CHECK;
 
 #endif

@@ -77,8 +77,8 @@ size_t og_view_apply_needs(const struct og_view *v, const struct og_type *type, 
  * (og_view_set_base) unless it is small: then base rows die and the change's rows follow as new slots. */
 int og_view_apply(struct og_view *v, const struct og_change *c, struct og_error *err) OG_MUST_CHECK;
 /* More about og_view_apply. An upsert of a live id replaces the whole row; an edge whose endpoints change gets a new slot. A delete of an id that is not
- * there does nothing. `all`: ids that the change has too keep their slots, the others die. OG_ERR_CORRUPT (an endpoint does not exist; a slot number
- * would not fit) leaves the view as it was; after OG_ERR_NOMEM it must be thrown away. */
+ * there does nothing. `all`: ids that the change has too keep their slots, the others die. OG_ERR_CORRUPT (an endpoint does not exist) and
+ * OG_ERR_TOO_LARGE (slot numbers run out) leave the view as it was; after OG_ERR_NOMEM it must be thrown away. */
 /* Rows in the delta: the owner decides when new images are worth it. */
 uint64_t og_view_delta_rows(const struct og_view_type *t);
 
@@ -96,7 +96,7 @@ struct og_slice og_view_id(const struct og_view_type *t, uint32_t slot);
 int og_view_value(const struct og_view_type *t, uint32_t prop, uint32_t slot, struct og_arena *a, struct og_value *out);
 /* The image part that holds a base slot's value, for vectorised access; row = slot & (OG_IMG_PART_ROWS - 1). Right for untouched slots only. */
 const struct og_colpart *og_view_colpart(const struct og_view_type *t, uint32_t prop, uint32_t slot);
-/* True if no slot of [from, to) is touched: og_view_colpart serves them all. Costs (to - from) / 16384. */
+/* True if no slot of [from, to) is touched: og_view_colpart serves them all. Looks at 16,384 slots at a time where nothing is touched, else at 64. */
 bool og_view_range_untouched(const struct og_view_type *t, uint32_t from, uint32_t to);
 /*
  * Values of n slots at once, any slots in any order (fastest ascending); needs as og_view_value. valid[i] is 1, or 0 for a null, whose out[i] is 0 or

@@ -6,6 +6,12 @@
  * ids (done by og_spawn) resets dumpability; Landlock binds the calling thread and those that it starts; the filter
  * forbids all of the above, so it is last, and is laid on all threads at once.
  *
+ * What a worker must do before og_lock_end: load OpenSSL's algorithms and configuration, zone tables, anything that opens a
+ * file once; start its threads (with their nice values); make its event base. Afterwards it has: read and write on what it
+ * holds, accept4, shutdown with SHUT_WR only (SHUT_RD on the shared listening socket would stop it for everybody), a few
+ * socket options, memfds, eventfd, memory without PROT_EXEC, clocks, getrandom, futex. fstat as a path call is answered
+ * EPERM: use og_fd_size (base/fd.h).
+ *
  * Sources: prctl(2), landlock(7) (raw system calls, ABI 1 to 6), seccomp(2) by libseccomp.
  * Threads: og_lock_begin with one thread only.
  */
@@ -33,30 +39,40 @@ struct og_lock_path {
 	enum og_path_access access;
 };
 
-/* No new privileges, undumpable, no core, no capabilities (but for the master's few), and Landlock with these paths alone. A kernel without Landlock is no error: the bit
- * stays out of *held. Adds bits to *held. Paths are ignored for the master. */
-int og_lock_begin(enum og_lock_kind kind, const struct og_lock_path *paths, size_t npaths, uint32_t *held, struct og_error *err) OG_MUST_CHECK;
+/* No new privileges, undumpable, no core, no capabilities (but for the master's few), and Landlock with these paths alone
+ * (no path and no TCP for a worker, no listening for og-storaged). A kernel without Landlock is no error: the bit stays
+ * out of *held, as everything that does not hold. Adds bits to *held. Paths are ignored but for og-storaged. */
+int og_lock_begin(enum og_lock_kind kind, const struct og_lock_path *paths, size_t npaths, uint32_t *held,
+		  struct og_error *err) OG_MUST_CHECK;
 /* The system call filter: what is not on the list kills the process (SIGSYS). On all threads (TSYNC). */
 int og_lock_end(enum og_lock_kind kind, uint32_t *held, struct og_error *err) OG_MUST_CHECK;
 
-/* The steps, for programs that need them one by one. */
+/* The steps, for tests and for programs that need them one by one. */
 int og_proc_no_new_privs(struct og_error *err) OG_MUST_CHECK;
 int og_proc_undumpable(struct og_error *err) OG_MUST_CHECK;
 int og_proc_no_core(struct og_error *err) OG_MUST_CHECK;
+/* Keeps of root's powers those of the mask (bits 1 << CAP_*) and gives up all ways to more of them. Nothing for who has none. */
+int og_proc_keep_caps(uint64_t mask, struct og_error *err) OG_MUST_CHECK;
 /* The Landlock ABI of this kernel; 0 without it. */
 int og_proc_landlock_abi(void);
-/* Adds the OG_HELD_LANDLOCK_* bits that hold. With `net`, outgoing and listening TCP is also denied (Linux 6.7). */
-int og_proc_landlock(const struct og_lock_path *paths, size_t npaths, bool net, uint32_t *held, struct og_error *err) OG_MUST_CHECK;
+enum og_deny_net { OG_DENY_BIND = 1, OG_DENY_CONNECT = 2 };
+/* Adds the OG_HELD_LANDLOCK_* bits that hold. deny_net: TCP that is denied too (Linux 6.7). */
+int og_proc_landlock(const struct og_lock_path *paths, size_t npaths, unsigned deny_net, uint32_t *held,
+		     struct og_error *err) OG_MUST_CHECK;
 
-/* One row of a filter. With arg < 0 the call is allowed whatever its arguments; else only if (argument[arg] & mask) == value. Several rows of one call: any of them. */
+/* One row of a filter: the call is allowed if all of its conditions hold; several rows of one call: any of them. */
 struct og_call {
-	int nr; /* __NR_*; below 0: this machine does not have it */
-	int arg;
-	uint64_t mask, value;
+	int nr; /* __NR_* */
+	int deny; /* not 0: the call does nothing and fails with this errno */
+	bool self; /* argument 0 must be our pid */
+	struct {
+		uint64_t mask, value; /* (argument & mask) == value; mask 0: no condition */
+		unsigned arg;
+	} when[2];
 };
 /* What is on no row: the process is killed. */
 int og_proc_seccomp(const struct og_call *calls, size_t ncalls, struct og_error *err) OG_MUST_CHECK;
-/* The ready-made lists; *n is their length. */
+/* The ready-made lists (og-master has none: *n = 0). */
 const struct og_call *og_lock_calls(enum og_lock_kind kind, size_t *n);
 
 #endif

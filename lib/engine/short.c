@@ -1,0 +1,160 @@
+/* Is this execution proven short? Look-ups, and expansions whose neighbours are few enough to be counted beforehand. */
+#include "config.h"
+
+#include "engine/run.h"
+
+struct bound {
+	uint64_t limit;		/* rows that may be touched */
+	uint64_t rows;		/* upper bound of the chain's rows so far */
+	uint64_t touched;
+	/* Nodes that one variable takes, one entry a row, as far as they are known. */
+	int32_t var;		/* -1: none */
+	uint32_t *slots;
+	size_t nslots, cap;
+};
+
+static bool spend(struct bound *b, uint64_t n)
+{
+	if (n > b->limit || b->touched > b->limit - n)
+		return false;
+	b->touched += n;
+	return true;
+}
+
+/* All rows of the next level; peers may repeat, which only makes the bound larger. */
+static bool hop(const struct og_exec *x, struct bound *b, const struct eng_nbr *n, size_t from, size_t to)
+{
+	for (int d = 0; d < 2; d++) {
+		if (d == 0 ? !n->out : !n->in)
+			continue;
+		for (size_t i = from; i < to; i++) {
+			uint32_t state = 0, slot = b->slots[i], degree = og_view_degree(n->et, d == 0 ? OG_OUT : OG_IN, slot);
+			uint32_t *grown;
+
+			if (!degree)
+				continue;
+			if (!spend(b, degree))
+				return false;
+			grown = og_arena_grow((struct og_arena *)&x->arena, b->slots, &b->cap, b->nslots + degree, sizeof(*grown));
+			if (!grown)
+				return false;
+			b->slots = grown;
+			b->nslots += og_view_expand(n->et, d == 0 ? OG_OUT : OG_IN, slot, &state, grown + b->nslots, NULL, degree);
+		}
+	}
+	return true;
+}
+
+static bool bound_traversal(const struct og_exec *x, struct bound *b, const struct eng_nbr *n, int32_t from, int32_t to)
+{
+	size_t level = 0, end = b->nslots, first = end;
+
+	if (n->empty) {
+		b->rows = 0;
+		b->nslots = 0;
+		b->var = to;
+		return true;
+	}
+	if (b->var != from || b->nslots != b->rows)
+		return false;
+	for (uint32_t depth = 1; depth <= (n->bounded ? n->max : 1) && level < end; depth++) {
+		if (!hop(x, b, n, level, end))
+			return false;
+		level = end;
+		end = b->nslots;
+	}
+	b->nslots -= first;
+	memmove(b->slots, b->slots + first, b->nslots * sizeof(*b->slots));
+	b->rows = b->nslots;
+	b->var = to;
+	return true;
+}
+
+static bool bound_expand(const struct og_exec *x, struct bound *b, const struct eng_expand *e)
+{
+	if (e->s.pipe)
+		return false;
+	if (e->s.t)
+		return bound_traversal(x, b, &e->nbr, e->s.from, e->s.to);
+	if (e->s.nlist == 0)
+		b->rows = 0;
+	b->var = -1;
+	b->nslots = 0;
+	if (b->rows == 1) {
+		uint32_t *grown = og_arena_grow((struct og_arena *)&x->arena, b->slots, &b->cap, 1, sizeof(*grown));
+
+		if (!grown)
+			return false;
+		b->slots = grown;
+		b->slots[0] = e->s.list[0];
+		b->nslots = 1;
+		b->var = e->s.to;
+	}
+	return spend(b, 1);
+}
+
+static bool bound_chain(const struct og_exec *x, struct bound *b, const struct eng_op *op);
+
+static bool bound_weight(const struct og_exec *x, const struct bound *b, const struct eng_weight *w, uint64_t *touched)
+{
+	struct bound c = { .limit = b->limit, .touched = *touched, .rows = b->rows, .var = b->var, .nslots = b->nslots };
+	bool ok = c.var == w->from || !c.rows;
+
+	c.slots = og_arena_alloc((struct og_arena *)&x->arena, (c.nslots + 1) * sizeof(*c.slots));
+	c.cap = c.nslots + 1;
+	if (!ok || !c.slots)
+		return !c.rows;
+	if (c.nslots)
+		memcpy(c.slots, b->slots, c.nslots * sizeof(*c.slots));
+	ok = bound_traversal(x, &c, &w->nbr, w->from, -2);
+	*touched = c.touched;
+	for (size_t i = 0; ok && i < w->nkids; i++) {
+		c.var = w->kids[i]->from;
+		ok = bound_weight(x, &c, w->kids[i], touched);
+	}
+	return ok;
+}
+
+static bool bound_count(const struct og_exec *x, struct bound *b, const struct eng_count *c)
+{
+	for (size_t i = 0; i < c->nw; i++)
+		if (!bound_weight(x, b, c->w[i], &b->touched))
+			return false;
+	return true;
+}
+
+static bool bound_one(const struct og_exec *x, struct bound *b, const struct eng_op *op)
+{
+	if (op->cls == &eng_seed_class) {
+		b->rows = 1;
+		return true;
+	}
+	if (op->cls == &eng_scan_class) {
+		b->rows = ((const struct eng_scan *)op)->t->slots;
+		return spend(b, b->rows);
+	}
+	if (op->cls == &eng_filter_class)
+		return spend(b, b->rows);
+	if (op->cls == &eng_exists_class)
+		return !((const struct eng_exists *)op)->nbr.bounded && spend(b, b->rows);
+	if (op->cls == &eng_expand_class)
+		return bound_expand(x, b, (const struct eng_expand *)op);
+	if (op->cls == &eng_count_class)
+		return bound_count(x, b, (const struct eng_count *)op);
+	/* `not`: known only for the empty match. */
+	return !b->rows;
+}
+
+static bool bound_chain(const struct og_exec *x, struct bound *b, const struct eng_op *op)
+{
+	return (!op->child || bound_chain(x, b, op->child)) && bound_one(x, b, op);
+}
+
+bool og_exec_short(const struct og_exec *x, uint64_t rows)
+{
+	struct bound b = { .limit = rows, .var = -1 };
+
+	if (x->stage == ENG_DONE)
+		return true;
+	return bound_chain(x, &b, x->top);
+}
