@@ -17,10 +17,6 @@ struct og_wire_hash128 {
 	uint64_t hi, lo;
 };
 
-/* FAILED: any refusal, as an og_error that reaches the user unchanged. */
-void og_wire_put_error(struct og_buf *b, const struct og_error *e);
-int og_wire_get_error(struct og_slice body, struct og_error *out, struct og_error *err) OG_MUST_CHECK;
-
 /* GRAPH_OPEN: which state. */
 struct og_wire_open {
 	struct og_slice branch;		/* name; "main" */
@@ -186,13 +182,26 @@ int og_wire_get_commit_req(struct og_slice body, struct og_arena *a, struct og_w
 int og_wire_get_committed(struct og_slice body, struct og_arena *a, struct og_wire_commit *c, uint64_t *bell, struct og_error *err) OG_MUST_CHECK;
 void og_wire_put_committed(struct og_buf *b, const struct og_wire_commit *c, uint64_t bell);
 
+/* CONFLICT: the write lost a race. */
+struct og_wire_conflict {
+	bool reevaluate;		/* on a newer state; else it is the client's 409 */
+	bool counted;			/* one of at most five re-evaluations */
+	uint32_t type_id;
+	uint64_t expected, actual;	/* table versions */
+	struct og_slice message;
+};
+void og_wire_put_conflict(struct og_buf *b, const struct og_wire_conflict *c);
+int og_wire_get_conflict(struct og_slice body, struct og_wire_conflict *c, struct og_error *err) OG_MUST_CHECK;
+
 /* GRAPH_INIT (operator): a new graph, or with force a new one over an old. */
 struct og_wire_init {
 	struct og_slice schema;
+	struct og_wire_type *types;	/* id assignment: type_id, kind, name */
+	uint32_t ntypes;
 	bool force;
 };
 void og_wire_put_init(struct og_buf *b, const struct og_wire_init *i);
-int og_wire_get_init(struct og_slice body, struct og_wire_init *i, struct og_error *err) OG_MUST_CHECK;
+int og_wire_get_init(struct og_slice body, struct og_arena *a, struct og_wire_init *i, struct og_error *err) OG_MUST_CHECK;
 
 /*
  * BUILD_INPUT: one descriptor of a job, before its BUILD. A layer file may hold several layers (log bodies packed together).

@@ -1,0 +1,35 @@
+/*
+ * A graph's private state, and getting images. Private to lib/graph.
+ */
+#ifndef OG_GRAPH_PIN_H
+#define OG_GRAPH_PIN_H
+
+#include "graph/graph.h"
+#include "graph/line.h"
+
+#define GRAPH_DEADLINE_MS 60000u	/* of one request to og-storaged: it answers errors much sooner */
+
+struct fetch;
+struct pin_job;
+
+struct og_graph {
+	struct event_base *base;
+	struct og_chan *chan;		/* NULL: og-storaged is away */
+	char *uri;
+	bool direct;
+	struct og_ulid id;
+	const uint64_t *bell;		/* the doorbell page, or NULL */
+	struct slot *slots;
+	uint64_t clock;
+	struct fetch *fetches;
+	struct pin_job *jobs;
+	struct og_graph_stats stats;
+};
+
+int graph_unavailable(struct og_error *err);
+/* Ends everything that waits for images. */
+void pin_fail_all(struct og_graph *g, const struct og_error *err);
+/* Images of the old line that the new one can use as well. old may be NULL. */
+void pin_adopt(struct og_line *old, struct og_line *line);
+
+#endif

@@ -1,0 +1,819 @@
+/* States: the base of a branch, the commits above it, and telling everybody. */
+#include "config.h"
+
+#include "storaged.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <xxhash.h>
+
+#include "base/log.h"
+
+#define CONTENTS_MAX 4096u		/* contents remembered beyond those of live bases */
+#define PUSH_MAX (768u * OG_KIB)	/* a longer push is left out: the next look fetches it */
+#define TAIL_MAX (12u * OG_MIB)		/* a longer tail: a new base instead */
+#define DELTA_ROWS_MIN 16384u		/* rows above a base before a new one is thought of */
+#define DELTA_COMMITS_MAX 16384u
+#define DELTA_BYTES_MAX (8u * OG_MIB)
+
+/* ---- contents ---- */
+
+/* XXH3-128 of type and layers, base up: every layer is named by what never comes again. */
+static struct og_wire_hash128 content_key(const struct og_table *t)
+{
+	struct og_wire_hash128 out = { 0 };
+	XXH3_state_t *st;
+	XXH128_hash_t h;
+
+	if (!t->top)
+		return out;
+	st = XXH3_createState();
+	if (!st)
+		return out;
+	XXH3_128bits_reset(st);
+	XXH3_128bits_update(st, &t->type, sizeof(t->type));
+	for (const struct og_layer *l = t->top; l; l = l->below) {
+		uint64_t place[3] = { l->in_log, l->in_log ? l->seq : 0, l->in_log ? l->body : 0 };
+
+		XXH3_128bits_update(st, place, sizeof(place));
+		if (!l->in_log)
+			XXH3_128bits_update(st, l->seg.id.b, sizeof(l->seg.id.b));
+	}
+	h = XXH3_128bits_digest(st);
+	XXH3_freeState(st);
+	out.hi = h.high64;
+	out.lo = h.low64;
+	return out;
+}
+
+struct content *content_find(struct storaged *sd, uint32_t type_id, const struct og_wire_hash128 *key)
+{
+	for (struct content *c = sd->contents; c; c = c->next)
+		if (c->type_id == type_id && c->key.hi == key->hi && c->key.lo == key->lo) {
+			c->used = ++sd->clock;
+			return c;
+		}
+	return NULL;
+}
+
+static void contents_trim(struct storaged *sd)
+{
+	struct content **p, **oldest = NULL;
+
+	if (sd->ncontents <= CONTENTS_MAX)
+		return;
+	for (p = &sd->contents; *p; p = &(*p)->next)
+		if (!oldest || (*p)->used < (*oldest)->used)
+			oldest = p;
+	if (oldest) {
+		struct content *c = *oldest;
+
+		*oldest = c->next;
+		og_layer_unref(c->top);
+		free(c);
+		sd->ncontents--;
+	}
+}
+
+static char kind_of(const struct og_schema_state *schema, uint32_t type)
+{
+	for (size_t i = 0; i < schema->ntypes; i++)
+		if (schema->types[i].id == type)
+			return schema->types[i].kind;
+	return 'n';
+}
+
+struct content *content_of(struct storaged *sd, const struct og_table *t, const struct og_schema_state *schema)
+{
+	struct og_wire_hash128 key = content_key(t);
+	struct content *c = content_find(sd, t->type, &key);
+
+	if (c)
+		return c;
+	c = calloc(1, sizeof(*c));
+	if (!c)
+		return NULL;
+	c->key = key;
+	c->type_id = t->type;
+	c->kind = kind_of(schema, t->type);
+	c->rows = t->rows;
+	c->top = t->top ? og_layer_ref(t->top) : NULL;
+	c->schema = schema;
+	c->used = ++sd->clock;
+	c->next = sd->contents;
+	sd->contents = c;
+	sd->ncontents++;
+	contents_trim(sd);
+	return c;
+}
+
+/* ---- bases ---- */
+
+static void base_free(struct base *b)
+{
+	if (!b)
+		return;
+	og_branch_unref(b->state);
+	free(b->keys);
+	free(b);
+}
+
+static struct base *base_make(struct storaged *sd, const struct og_branch *br, struct og_error *err)
+{
+	struct base *b = calloc(1, sizeof(*b));
+
+	if (b)
+		b->keys = calloc(br->ntables ? br->ntables : 1, sizeof(*b->keys));
+	if (!b || !b->keys) {
+		free(b);
+		og_error_nomem(err);
+		return NULL;
+	}
+	b->branch = br->id;
+	b->state = og_branch_ref(br);
+	for (size_t i = 0; i < br->ntables; i++) {
+		struct content *c = content_of(sd, &br->tables[i], br->schema);
+
+		if (!c) {
+			base_free(b);
+			og_error_nomem(err);
+			return NULL;
+		}
+		b->keys[i] = c->key;
+	}
+	return b;
+}
+
+static struct base *base_find(struct storaged *sd, const struct og_ulid *branch)
+{
+	for (struct base *b = sd->bases; b; b = b->next)
+		if (og_ulid_cmp(&b->branch, branch) == 0)
+			return b;
+	return NULL;
+}
+
+/* Commits that no base needs any more go. */
+static void recents_trim(struct storaged *sd)
+{
+	uint64_t low = UINT64_MAX;
+
+	for (const struct base *b = sd->bases; b; b = b->next)
+		low = OG_MIN(low, b->state->seq);
+	while (sd->first_recent < sd->nrecents && sd->recents[sd->first_recent]->seq <= low)
+		free(sd->recents[sd->first_recent++]);
+	if (sd->first_recent > 1024 && sd->first_recent * 2 > sd->nrecents) {
+		sd->nrecents -= sd->first_recent;
+		memmove(sd->recents, sd->recents + sd->first_recent, sd->nrecents * sizeof(*sd->recents));
+		sd->first_recent = 0;
+	}
+}
+
+/* The branch's state of now becomes its base. */
+static struct base *base_renew(struct storaged *sd, const struct og_branch *br, struct og_error *err)
+{
+	struct base *b = base_make(sd, br, err), **p;
+
+	if (!b)
+		return NULL;
+	for (p = &sd->bases; *p; p = &(*p)->next)
+		if (og_ulid_cmp(&(*p)->branch, &br->id) == 0) {
+			struct base *old = *p;
+
+			images_prebuild(sd, old, b);
+			*p = old->next;
+			base_free(old);
+			break;
+		}
+	b->next = sd->bases;
+	sd->bases = b;
+	recents_trim(sd);
+	return b;
+}
+
+static uint64_t base_rows(const struct base *b)
+{
+	uint64_t rows = 0;
+
+	for (size_t i = 0; i < b->state->ntables; i++)
+		rows += b->state->tables[i].rows;
+	return rows;
+}
+
+static bool base_is_old(const struct base *b)
+{
+	uint64_t limit = OG_MAX(DELTA_ROWS_MIN, base_rows(b) / 8);
+
+	return b->delta_rows > limit || b->delta_commits > DELTA_COMMITS_MAX || b->delta_bytes > OG_MAX(DELTA_BYTES_MAX, limit * 64);
+}
+
+/* ---- commits above the bases ---- */
+
+static int put_recent(struct storaged *sd, uint64_t seq, const struct og_ulid *branch, const struct og_buf *b, struct og_error *err)
+{
+	struct recent *r = malloc(sizeof(*r) + b->len);
+
+	if (!r)
+		return og_error_nomem(err);
+	r->seq = seq;
+	r->branch = *branch;
+	r->len = b->len;
+	memcpy(r->bytes, b->data, b->len);
+	if (sd->nrecents == sd->cap_recents) {
+		size_t cap = sd->cap_recents ? 2 * sd->cap_recents : 256;
+		struct recent **p = realloc(sd->recents, cap * sizeof(struct recent *));
+
+		if (!p) {
+			free(r);
+			return og_error_nomem(err);
+		}
+		sd->recents = p;
+		sd->cap_recents = cap;
+	}
+	sd->recents[sd->nrecents++] = r;
+	return 0;
+}
+
+/* One commit record as it is told to readers; `bodies` false: without its rows. Returns the rows it touches. */
+static int wire_commit(const struct og_logobj *o, const struct og_record *rec, struct og_arena *a, bool bodies, struct og_wire_commit *c,
+		       struct og_error *err)
+{
+	*c = (struct og_wire_commit){ .seq = o->seq, .branch = rec->commit.branch, .commit = rec->id, .parent = rec->commit.parent,
+				      .version = rec->commit.version, .at_us = rec->at_us, .actor = rec->actor,
+				      .schema = rec->commit.schema.present };
+	if (rec->commit.has_merged)
+		c->merged = rec->commit.merged_commit;
+	c->tables = og_arena_array(a, rec->commit.ntables ? rec->commit.ntables : 1, sizeof(*c->tables));
+	if (!c->tables)
+		return og_arena_error(a, err);
+	c->ntables = (uint32_t)rec->commit.ntables;
+	for (size_t i = 0; i < rec->commit.ntables; i++) {
+		const struct og_table_change *t = &rec->commit.tables[i];
+		struct og_wire_table *w = &c->tables[i];
+
+		*w = (struct og_wire_table){ .type_id = t->type, .table_version = t->version, .dn = t->dn, .all = t->all, .rows = t->rows,
+					     .segments = t->nsegs > 0 || t->as };
+		if (bodies && t->body != OG_NO_BODY && og_logobj_body(o, t->body, &w->body, err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
+static void note_delta(struct storaged *sd, const struct og_wire_commit *c, size_t bytes)
+{
+	struct base *b = base_find(sd, &c->branch);
+
+	if (!b)
+		return;
+	b->delta_commits++;
+	b->delta_bytes += bytes;
+	for (uint32_t i = 0; i < c->ntables; i++) {
+		/* A row of a delta takes a hundred bytes or so in its file, more when it is alone. */
+		b->delta_rows += 1 + c->tables[i].body.len / 256;
+		if (c->tables[i].segments)
+			b->delta_rows = UINT64_MAX / 2;
+	}
+	if (c->schema)
+		b->delta_rows = UINT64_MAX / 2;
+}
+
+/* The journal applied an object: its commits are kept until graph_flush has told them. */
+void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_event *ev)
+{
+	struct storaged *sd = arg;
+	struct og_error err = { 0 };
+	struct og_arena a;
+	struct og_buf b = { 0 };
+
+	(void)j;
+	og_arena_init(&a, 0);
+	for (size_t i = 0; i < ev->object->nrecords; i++) {
+		const struct og_record *rec = &ev->object->records[i];
+		struct og_wire_commit c;
+
+		if (rec->kind != OG_REC_COMMIT)
+			continue;
+		og_buf_clear(&b);
+		if (wire_commit(ev->object, rec, &a, true, &c, &err) == 0) {
+			og_wire_put_commit(&b, &c);
+			note_delta(sd, &c, b.len);
+			if (!b.failed && put_recent(sd, c.seq, &c.branch, &b, &err) == 0)
+				continue;
+		}
+		/* Readers cannot be told what it is: they open again. */
+		og_log(OG_LOG_ERROR, "commit.tell", "seq=%llu why=\"%s\"", (unsigned long long)ev->object->seq, err.message);
+		if (base_find(sd, &rec->commit.branch))
+			base_find(sd, &rec->commit.branch)->delta_rows = UINT64_MAX / 2;
+	}
+	og_buf_fini(&b);
+	og_arena_fini(&a);
+	/* Whoever answers a commit flushes first; for objects of other hosts this does. */
+	if (sd->flush)
+		event_active(sd->flush, EV_TIMEOUT, 0);
+}
+
+/* Encodes a tail by hand: its commits are encoded already. */
+static void put_tail(struct og_buf *b, const struct og_ulid *branch, uint64_t prev, uint64_t seq, uint64_t bell, bool reopen,
+		     struct recent *const *list, size_t n, const struct og_ulid *only)
+{
+	struct og_wire_tail t = { .prev_seq = prev, .seq = seq, .bell = bell, .reopen = reopen };
+	uint32_t count = 0;
+	size_t at;
+
+	if (branch)
+		t.branch = *branch;
+	og_wire_put_tail(b, &t);
+	at = b->len;	/* the count of commits is the last field: overwritten below */
+	for (size_t i = 0; i < n; i++) {
+		if (only && og_ulid_cmp(&list[i]->branch, only) != 0)
+			continue;
+		og_buf_append(b, list[i]->bytes, list[i]->len);
+		count++;
+	}
+	if (!b->failed)
+		memcpy(b->data + at - sizeof(count), &count, sizeof(count));
+}
+
+static void push_all(struct storaged *sd, const struct og_buf *b)
+{
+	struct og_error err = { 0 };
+
+	for (struct peer *p = sd->peers; p; p = p->next)
+		if (p->role != OG_ROLE_BUILDER && og_chan_state(p->chan) == OG_IPC_RUNNING)
+			(void)og_chan_send(p->chan, OG_IPC_HEAD_MOVED, b, -1, &err);	/* may be dropped: the next look tells */
+}
+
+static void push_reopen(struct storaged *sd, const struct og_ulid *branch)
+{
+	struct og_buf b = { 0 };
+
+	put_tail(&b, branch, 0, sd->pushed_seq, 0, true, NULL, 0, NULL);
+	if (!b.failed)
+		push_all(sd, &b);
+	og_buf_fini(&b);
+}
+
+static void renew_old_bases(struct storaged *sd)
+{
+	const struct og_state *s = og_journal_state(sd->journal);
+	struct og_error err = { 0 };
+	struct base *b, *next;
+
+	for (b = sd->bases; b; b = next) {
+		const struct og_branch *br = og_state_branch(s, &b->branch);
+		struct og_ulid id = b->branch;
+
+		next = b->next;
+		if (!br || !br->live) {
+			struct base **p;
+
+			for (p = &sd->bases; *p != b; p = &(*p)->next)
+				;
+			*p = b->next;
+			base_free(b);
+			push_reopen(sd, &id);
+		} else if (base_is_old(b) && base_renew(sd, br, &err)) {
+			push_reopen(sd, &id);
+		}
+	}
+}
+
+void graph_flush(struct storaged *sd)
+{
+	struct og_buf b = { 0 };
+	uint64_t seq, bell;
+	size_t i;
+
+	if (!sd->journal)
+		return;
+	seq = og_journal_state(sd->journal)->seq;
+	if (seq == sd->pushed_seq)
+		return;
+	bell = og_journal_bell_value(sd->journal);
+	for (i = sd->nrecents; i > sd->first_recent && sd->recents[i - 1]->seq > sd->pushed_seq; i--)
+		;
+	put_tail(&b, NULL, sd->pushed_seq, seq, bell, false, sd->recents + i, sd->nrecents - i, NULL);
+	sd->pushed_seq = seq;
+	if (!b.failed && b.len <= PUSH_MAX)
+		push_all(sd, &b);
+	og_buf_fini(&b);
+	renew_old_bases(sd);
+}
+
+void peer_send_bell(struct peer *p)
+{
+	struct og_error err = { 0 };
+	int fd;
+
+	if (p->role == OG_ROLE_BUILDER || p->bell_sent || !p->sd->journal || og_chan_state(p->chan) != OG_IPC_RUNNING)
+		return;
+	fd = og_journal_bell_fd(p->sd->journal);
+	if (fd >= 0 && og_chan_send(p->chan, OG_IPC_BELL, NULL, fd, &err) == 0)
+		p->bell_sent = true;
+}
+
+/* ---- GRAPH_OPEN ---- */
+
+struct opener {
+	struct storaged *sd;
+	struct peer *peer;
+	uint32_t request;
+	struct og_arena arena;
+	struct og_wire_open open;
+	struct opener *next;
+};
+
+static bool peer_alive(struct storaged *sd, const struct peer *p)
+{
+	for (const struct peer *q = sd->peers; q; q = q->next)
+		if (q == p)
+			return true;
+	return false;
+}
+
+static void opener_free(struct opener *o)
+{
+	og_arena_fini(&o->arena);
+	free(o);
+}
+
+static void opener_fail(struct opener *o, const struct og_error *err)
+{
+	if (peer_alive(o->sd, o->peer))
+		og_chan_fail(o->peer->chan, o->request, err);
+	opener_free(o);
+}
+
+static int put_layers(struct og_arena *a, const struct og_table *t, struct og_wire_type *w, struct og_error *err)
+{
+	uint32_t n = t->top ? t->top->depth : 0, i = n;
+
+	w->layers = og_arena_array(a, n ? n : 1, sizeof(*w->layers));
+	if (!w->layers)
+		return og_arena_error(a, err);
+	w->nlayers = n;
+	for (const struct og_layer *l = t->top; l && i > 0; l = l->below) {
+		struct og_wire_layer *y = &w->layers[--i];
+
+		if (l->in_log)
+			*y = (struct og_wire_layer){ .kind = OG_LAYER_BODY, .seq = l->seq, .body = l->body, .bytes = l->len };
+		else
+			*y = (struct og_wire_layer){ .kind = OG_LAYER_SEGMENT, .segment = l->seg.id, .rows = l->seg.rows, .bytes = l->seg.bytes };
+	}
+	return 0;
+}
+
+static int put_types(struct opener *o, const struct base *b, struct og_wire_head *h, struct og_error *err)
+{
+	const struct og_branch *br = b->state;
+
+	h->types = og_arena_array(&o->arena, br->ntables ? br->ntables : 1, sizeof(*h->types));
+	if (!h->types)
+		return og_arena_error(&o->arena, err);
+	h->ntypes = (uint32_t)br->ntables;
+	for (size_t i = 0; i < br->ntables; i++) {
+		const struct og_table *t = &br->tables[i];
+		struct og_wire_type *w = &h->types[i];
+
+		*w = (struct og_wire_type){ .type_id = t->type, .content = b->keys[i], .base_rows = t->rows, .table_version = t->version,
+					    .owner = t->owner };
+		for (size_t k = 0; k < br->schema->ntypes; k++)
+			if (br->schema->types[k].id == t->type) {
+				w->kind = br->schema->types[k].kind == 'e';
+				w->name = br->schema->types[k].name;
+			}
+		if (o->open.want_layers && put_layers(&o->arena, t, w, err) < 0)
+			return err->code;
+	}
+	return 0;
+}
+
+/* The answer: base, then the commits above it. */
+static void answer_head(struct opener *o, const struct base *b, bool moving)
+{
+	struct storaged *sd = o->sd;
+	struct og_wire_head h = { .graph = og_journal_state(sd->journal)->graph, .branch = b->branch, .branch_name = b->state->name,
+				  .base_commit = b->state->head, .base_seq = b->state->seq, .base_version = b->state->version,
+				  .schema = b->state->schema->text };
+	struct og_error err = { 0 };
+	struct og_buf buf = { 0 };
+	uint32_t count = 0;
+	size_t at;
+	int rc;
+
+	h.seq = moving ? og_journal_state(sd->journal)->seq : b->state->seq;
+	h.bell = og_journal_bell_value(sd->journal);
+	rc = put_types(o, b, &h, &err);
+	if (rc == 0) {
+		og_wire_put_head(&buf, &h);
+		at = buf.len;
+		for (size_t i = sd->first_recent; moving && i < sd->nrecents; i++) {
+			const struct recent *r = sd->recents[i];
+
+			if (r->seq <= b->state->seq || og_ulid_cmp(&r->branch, &b->branch) != 0)
+				continue;
+			og_buf_append(&buf, r->bytes, r->len);
+			count++;
+		}
+		rc = og_buf_ok(&buf, &err);
+		if (rc == 0)
+			memcpy(buf.data + at - sizeof(count), &count, sizeof(count));
+	}
+	if (rc == 0 && peer_alive(sd, o->peer))
+		rc = og_chan_answer(o->peer->chan, o->request, OG_IPC_GRAPH_HEAD, &buf, -1, &err);
+	og_buf_fini(&buf);
+	if (rc < 0)
+		opener_fail(o, &err);
+	else
+		opener_free(o);
+}
+
+static void open_branch(struct opener *o)
+{
+	struct storaged *sd = o->sd;
+	const struct og_branch *br = og_state_branch_named(og_journal_state(sd->journal), o->open.branch);
+	struct og_error err = { 0 };
+	struct base *b;
+
+	if (!br) {
+		og_error_set(&err, OG_ERR_NOT_FOUND, "branch '%.*s' not found", OG_FMT(o->open.branch));
+		opener_fail(o, &err);
+		return;
+	}
+	b = base_find(sd, &br->id);
+	/* Layers are told only as they are now: in direct mode the base is the present state. */
+	if (!b || (o->open.want_layers && b->state->seq != br->seq))
+		b = base_renew(sd, br, &err);
+	if (!b) {
+		opener_fail(o, &err);
+		return;
+	}
+	answer_head(o, b, true);
+}
+
+static void on_snapshot(void *arg, const struct og_branch *state, const struct og_error *err)
+{
+	struct opener *o = arg;
+	struct og_error e = { 0 };
+	struct base *b;
+
+	if (!state) {
+		opener_fail(o, err);
+		return;
+	}
+	b = base_make(o->sd, state, &e);
+	if (!b) {
+		opener_fail(o, &e);
+		return;
+	}
+	answer_head(o, b, false);
+	base_free(b);
+}
+
+static void open_commit(struct opener *o)
+{
+	struct og_error err = { 0 };
+	struct og_ulid id;
+
+	if (!og_ulid_parse(o->open.commit, &id)) {
+		og_error_set(&err, OG_ERR_NOT_FOUND, "commit '%.*s' not found", OG_FMT(o->open.commit));
+		opener_fail(o, &err);
+		return;
+	}
+	og_journal_snapshot(o->sd->journal, &id, on_snapshot, o);
+}
+
+static void on_confirmed(void *arg, const struct og_error *err)
+{
+	struct opener *o = arg;
+
+	if (err->code < 0) {
+		opener_fail(o, err);
+		return;
+	}
+	graph_flush(o->sd);
+	if (o->open.commit.len || o->open.commit.p)
+		open_commit(o);
+	else
+		open_branch(o);
+}
+
+static void opener_go(struct opener *o)
+{
+	struct og_error err = { 0 };
+
+	if (sd_no_journal(o->sd, &err) < 0) {
+		opener_fail(o, &err);
+		return;
+	}
+	if (o->open.confirm)
+		og_journal_confirm(o->sd->journal, on_confirmed, o);
+	else
+		on_confirmed(o, &err);
+}
+
+int on_graph_open(void *arg, struct og_ipc_msg *m, struct og_error *err)
+{
+	struct peer *p = arg;
+	struct opener *o = calloc(1, sizeof(*o));
+	struct og_slice body;
+
+	if (!o) {
+		og_error_nomem(err);
+		og_chan_fail(p->chan, m->request, err);
+		return 0;
+	}
+	o->sd = p->sd;
+	o->peer = p;
+	o->request = m->request;
+	og_arena_init(&o->arena, 0);
+	body = og_arena_slice(&o->arena, m->body);
+	if (!body.p || og_wire_get_open(body, &o->open, err) < 0) {
+		opener_free(o);
+		return body.p ? err->code : og_error_nomem(err);
+	}
+	if (o->open.commit.len == 0)
+		o->open.commit.p = NULL;
+	if (p->sd->opening) {
+		o->next = p->sd->openers;
+		p->sd->openers = o;
+		return 0;
+	}
+	/* In direct mode there may be no graph yet, or it was made meanwhile. */
+	if (!p->sd->journal) {
+		o->next = p->sd->openers;
+		p->sd->openers = o;
+		graph_open(p->sd);
+		return 0;
+	}
+	opener_go(o);
+	return 0;
+}
+
+/* ---- CATCH_UP ---- */
+
+struct catcher {
+	struct storaged *sd;
+	struct peer *peer;
+	uint32_t request;
+	struct og_wire_catchup c;
+};
+
+static void answer_tail(struct catcher *c, const struct og_branch *br)
+{
+	struct storaged *sd = c->sd;
+	struct base *b = base_find(sd, &br->id);
+	uint64_t seq = og_journal_state(sd->journal)->seq;
+	bool reopen = !b || b->state->seq != c->c.base_seq;
+	struct og_error err = { 0 };
+	struct og_buf buf = { 0 };
+	size_t i = sd->nrecents;
+
+	while (i > sd->first_recent && sd->recents[i - 1]->seq > c->c.seq)
+		i--;
+	if (!reopen)
+		put_tail(&buf, &br->id, c->c.seq, seq, og_journal_bell_value(sd->journal), false, sd->recents + i, sd->nrecents - i, &br->id);
+	if (!reopen && buf.len > TAIL_MAX) {
+		b->delta_rows = UINT64_MAX / 2;
+		og_buf_clear(&buf);
+		reopen = true;
+	}
+	if (reopen)
+		put_tail(&buf, &br->id, c->c.seq, seq, 0, true, NULL, 0, NULL);
+	if (og_buf_ok(&buf, &err) == 0)
+		(void)og_chan_answer(c->peer->chan, c->request, OG_IPC_TAIL, &buf, -1, &err);
+	if (err.code < 0)
+		og_chan_fail(c->peer->chan, c->request, &err);
+	og_buf_fini(&buf);
+}
+
+static void on_caught(void *arg, const struct og_error *err)
+{
+	struct catcher *c = arg;
+	const struct og_branch *br;
+	struct og_error e = { 0 };
+
+	if (peer_alive(c->sd, c->peer)) {
+		graph_flush(c->sd);
+		br = err->code < 0 ? NULL : og_state_branch(og_journal_state(c->sd->journal), &c->c.branch);
+		if (err->code < 0) {
+			og_chan_fail(c->peer->chan, c->request, err);
+		} else if (!br || !br->live) {
+			og_error_set(&e, OG_ERR_NOT_FOUND, "branch not found");
+			og_chan_fail(c->peer->chan, c->request, &e);
+		} else {
+			answer_tail(c, br);
+		}
+	}
+	free(c);
+}
+
+int on_catch_up(void *arg, struct og_ipc_msg *m, struct og_error *err)
+{
+	struct peer *p = arg;
+	struct catcher *c;
+	struct og_wire_catchup w;
+
+	if (og_wire_get_catchup(m->body, &w, err) < 0)
+		return err->code;
+	c = calloc(1, sizeof(*c));
+	if (!c || sd_no_journal(p->sd, err) < 0) {
+		if (!c)
+			og_error_nomem(err);
+		free(c);
+		og_chan_fail(p->chan, m->request, err);
+		return 0;
+	}
+	*c = (struct catcher){ p->sd, p, m->request, w };
+	if (w.confirm)
+		og_journal_confirm(p->sd->journal, on_caught, c);
+	else
+		on_caught(c, &(struct og_error){ 0 });
+	return 0;
+}
+
+/* ---- opening and closing the graph ---- */
+
+const struct og_journal_hooks storaged_hooks = { .applied = graph_opened_hook, .fold = job_fold };
+static const struct og_journal_hooks direct_hooks = { .applied = graph_opened_hook };
+
+struct og_journal_config storaged_config(struct storaged *sd)
+{
+	return (struct og_journal_config){ .base = sd->child.base, .store = sd->store, .prefix = "", .uri = sd->uri, .host = sd->host,
+					   .hooks = sd->direct ? &direct_hooks : &storaged_hooks, .arg = sd };
+}
+
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	graph_flush(arg);
+}
+
+static void on_opened(void *arg, struct og_journal *j, const struct og_error *err)
+{
+	struct storaged *sd = arg;
+	struct opener *o = sd->openers, *next;
+	struct og_error e = { 0 };
+
+	sd->opening = false;
+	sd->journal = j;
+	sd->open_error = *err;
+	sd->openers = NULL;
+	if (j) {
+		sd->pushed_seq = og_journal_state(j)->seq;
+		if (!sd->flush)
+			sd->flush = event_new(sd->child.base, -1, 0, on_flush, sd);
+		for (struct peer *p = sd->peers; p; p = p->next)
+			peer_send_bell(p);
+	}
+	for (; o; o = next) {
+		next = o->next;
+		opener_go(o);
+	}
+	if (sd->ready_sent)
+		return;
+	sd->ready_sent = true;
+	if (!j && !sd->direct) {
+		(void)og_child_abort(&sd->child, err);
+		_exit(1);
+	}
+	if (og_child_ready(&sd->child, sd->held, "", &e) < 0)
+		event_base_loopbreak(sd->child.base);
+}
+
+void graph_open(struct storaged *sd)
+{
+	struct og_journal_config cfg = storaged_config(sd);
+
+	sd->opening = true;
+	og_journal_open(&cfg, on_opened, sd);
+}
+
+void graph_close(struct storaged *sd)
+{
+	while (sd->bases) {
+		struct base *b = sd->bases;
+
+		sd->bases = b->next;
+		base_free(b);
+	}
+	while (sd->contents) {
+		struct content *c = sd->contents;
+
+		sd->contents = c->next;
+		og_layer_unref(c->top);
+		free(c);
+	}
+	sd->ncontents = 0;
+	for (size_t i = sd->first_recent; i < sd->nrecents; i++)
+		free(sd->recents[i]);
+	free(sd->recents);
+	sd->recents = NULL;
+	sd->nrecents = sd->cap_recents = sd->first_recent = 0;
+	if (sd->flush)
+		event_free(sd->flush);
+	sd->flush = NULL;
+	og_journal_close(sd->journal);
+	sd->journal = NULL;
+}

@@ -1,0 +1,671 @@
+/* The builder's jobs: gathering inputs, sending them, taking outputs; folding for checkpoints. */
+#include "config.h"
+
+#include "storaged.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+#define JOBS_SENT_MAX 2u	/* at the builder at one time: it has one thread, the second waits in its socket */
+#define BUILDER_DEATHS_MAX 2u	/* an input that kills the builder so often is damaged */
+#define PART_SHIFT 20		/* rows of an image part, as in image/image.h */
+
+enum { IMG_IDS = 1, IMG_IDX = 2 };
+
+struct job_layer {
+	struct og_layer *layer;		/* counted */
+	int fd;				/* a segment's file, or -1 */
+	uint64_t size;
+	struct og_buf body;		/* an in-log layer's bytes */
+};
+
+struct job {
+	struct storaged *sd;
+	uint32_t id;
+	enum og_wire_job kind;
+	uint32_t type_id;
+	struct og_wire_hash128 content, src, dst;
+	const struct og_schema_state *schema;
+	struct og_wire_image *wants;
+	uint32_t nwants, cap_wants;
+	struct job_layer *layers;	/* base up */
+	uint32_t nlayers, fetching;
+	bool fetched, sent, done;
+	unsigned deaths;
+	struct og_error err;
+	/* folding */
+	og_fold_done fold_done;
+	void *token;
+	struct og_seg *keep;		/* segments below the folded part */
+	uint32_t nkeep;
+	int out_fd;
+	struct og_seg seg;
+	struct job *next;
+};
+
+static void job_free(struct job *j)
+{
+	struct job **p;
+
+	for (p = &j->sd->jobs; *p; p = &(*p)->next)
+		if (*p == j) {
+			*p = j->next;
+			break;
+		}
+	for (uint32_t i = 0; i < j->nlayers; i++) {
+		og_layer_unref(j->layers[i].layer);
+		og_fd_close(&j->layers[i].fd);
+		og_buf_fini(&j->layers[i].body);
+	}
+	og_fd_close(&j->out_fd);
+	free(j->layers);
+	free(j->wants);
+	free(j->keep);
+	free(j);
+}
+
+void jobs_free(struct storaged *sd)
+{
+	while (sd->jobs)
+		job_free(sd->jobs);
+}
+
+/* The job has come to its end, well or not. */
+static void job_end(struct job *j)
+{
+	struct storaged *sd = j->sd;
+
+	if (j->err.code < 0)
+		og_log(OG_LOG_ERROR, "job.failed", "type=%u kind=%d why=\"%s\"", j->type_id, (int)j->kind, j->err.message);
+	for (uint32_t i = 0; i < j->nwants; i++) {
+		struct og_error none = { 0 };
+
+		if (j->err.code == 0)
+			og_error_set(&none, OG_ERR_INTERNAL, "the builder left an image out");
+		image_failed(sd, &j->wants[i], j->err.code < 0 ? &j->err : &none);
+	}
+	if (j->fold_done)
+		j->fold_done(j->token, true, NULL, 0);	/* layers stay as they are */
+	job_free(j);
+}
+
+static struct job *job_new(struct storaged *sd, enum og_wire_job kind, uint32_t type_id, struct og_error *err)
+{
+	struct job *j = calloc(1, sizeof(*j)), **end;
+
+	if (!j) {
+		og_error_nomem(err);
+		return NULL;
+	}
+	j->sd = sd;
+	j->id = ++sd->next_job;
+	j->kind = kind;
+	j->type_id = type_id;
+	j->out_fd = -1;
+	for (end = &sd->jobs; *end; end = &(*end)->next)
+		;
+	*end = j;
+	return j;
+}
+
+/* Layers [0, n) of the stack, base up. */
+static int take_layers(struct job *j, struct og_layer *top, uint32_t skip_base, struct og_error *err)
+{
+	uint32_t n = top ? top->depth - skip_base : 0;
+	struct og_layer *l = top;
+
+	j->layers = calloc(n ? n : 1, sizeof(*j->layers));
+	if (!j->layers)
+		return og_error_nomem(err);
+	j->nlayers = n;
+	for (uint32_t i = n; i-- > 0; l = l->below)
+		j->layers[i] = (struct job_layer){ .layer = og_layer_ref(l), .fd = -1 };
+	return 0;
+}
+
+static int add_want(struct job *j, const struct og_wire_image *k, struct og_error *err)
+{
+	for (uint32_t i = 0; i < j->nwants; i++)
+		if (memcmp(&j->wants[i], k, sizeof(*k)) == 0)
+			return 0;
+	if (j->nwants == j->cap_wants) {
+		uint32_t cap = j->cap_wants ? 2 * j->cap_wants : 8;
+		struct og_wire_image *p = realloc(j->wants, cap * sizeof(*p));
+
+		if (!p)
+			return og_error_nomem(err);
+		j->wants = p;
+		j->cap_wants = cap;
+	}
+	j->wants[j->nwants++] = *k;
+	return 0;
+}
+
+static bool same_hash(const struct og_wire_hash128 *a, const struct og_wire_hash128 *b)
+{
+	return a->hi == b->hi && a->lo == b->lo;
+}
+
+int job_add(struct storaged *sd, const struct og_wire_image *want, struct og_error *err)
+{
+	struct content *c = content_find(sd, want->type_id, &want->content);
+	struct job *j;
+
+	for (j = sd->jobs; j; j = j->next)
+		if (j->kind == OG_JOB_IMAGES && !j->sent && j->type_id == want->type_id && same_hash(&j->content, &want->content) &&
+		    same_hash(&j->src, &want->src) && same_hash(&j->dst, &want->dst))
+			return add_want(j, want, err);
+	if (!c)
+		return og_error_set(err, OG_ERR_GONE, "the state asked for is not at hand any more; open it again");
+	j = job_new(sd, OG_JOB_IMAGES, want->type_id, err);
+	if (!j)
+		return err->code;
+	j->content = want->content;
+	j->src = want->src;
+	j->dst = want->dst;
+	j->schema = c->schema;
+	if (take_layers(j, c->top, 0, err) < 0 || add_want(j, want, err) < 0) {
+		job_free(j);
+		return err->code;
+	}
+	return 0;
+}
+
+/* ---- layers ---- */
+
+struct layer_fetch {
+	struct storaged *sd;
+	uint32_t job, index;
+};
+
+static struct job *job_find(struct storaged *sd, uint32_t id)
+{
+	for (struct job *j = sd->jobs; j; j = j->next)
+		if (j->id == id)
+			return j;
+	return NULL;
+}
+
+static void layer_arrived(struct layer_fetch *f, const struct og_error *err)
+{
+	struct storaged *sd = f->sd;
+	struct job *j = job_find(sd, f->job);
+
+	free(f);
+	if (!j)
+		return;
+	if (err->code < 0 && j->err.code == 0)
+		j->err = *err;
+	if (--j->fetching > 0)
+		return;
+	j->fetched = true;
+	if (j->err.code < 0)
+		job_end(j);
+	jobs_run(sd);
+}
+
+static void on_segment_fd(void *arg, struct og_store_result *res)
+{
+	struct layer_fetch *f = arg;
+	struct job *j = job_find(f->sd, f->job);
+	struct og_error err = { 0 };
+
+	if (res->code < 0) {
+		err = *res->err;
+		if (err.code == OG_ERR_NOT_FOUND)
+			err.code = OG_ERR_CORRUPT;	/* named by the log, and gone: damage */
+	} else if (j) {
+		const struct og_layer *l = j->layers[f->index].layer;
+
+		j->layers[f->index].fd = res->fd;
+		j->layers[f->index].size = res->size;
+		res->fd = -1;
+		if (res->size != l->seg.bytes)
+			og_error_set(&err, OG_ERR_CORRUPT, "segment %s: %llu bytes where %llu were written", og_ulid_format(&l->seg.id).s,
+				     (unsigned long long)res->size, (unsigned long long)l->seg.bytes);
+	}
+	layer_arrived(f, &err);
+}
+
+static void on_body(void *arg, struct og_slice bytes, const struct og_error *err)
+{
+	struct layer_fetch *f = arg;
+	struct job *j = job_find(f->sd, f->job);
+	struct og_error e = *err;
+
+	if (e.code == 0 && j) {
+		og_buf_slice(&j->layers[f->index].body, bytes);
+		(void)og_buf_ok(&j->layers[f->index].body, &e);
+	}
+	layer_arrived(f, &e);
+}
+
+static void fetch_layers(struct job *j)
+{
+	struct storaged *sd = j->sd;
+	char key[OG_STORE_KEY_MAX + 1];
+	struct og_error err = { 0 };
+
+	j->fetching = j->nlayers + 1;	/* one for this loop, so that an early end does not free the job under it */
+	for (uint32_t i = 0; i < j->nlayers; i++) {
+		struct layer_fetch *f = malloc(sizeof(*f));
+		struct og_layer *l = j->layers[i].layer;
+
+		if (!f || (!l->in_log && og_journal_segment_key(sd->journal, j->type_id, &l->seg.id, key, &err) < 0)) {
+			if (!f)
+				og_error_nomem(&err);
+			free(f);
+			j->err = err;
+			j->fetching--;
+			continue;
+		}
+		*f = (struct layer_fetch){ sd, j->id, i };
+		if (l->in_log)
+			og_journal_layer_bytes(sd->journal, l, on_body, f);
+		else
+			og_store_get_fd(sd->store, key, on_segment_fd, f);
+	}
+	if (--j->fetching == 0) {
+		j->fetched = true;
+		if (j->err.code < 0)
+			job_end(j);
+	}
+}
+
+/* ---- node images that an edge type's job needs ---- */
+
+/* 1: all there, 0: being built, or an error. */
+static int need_nodes(struct job *j, const struct og_wire_hash128 *key, struct og_error *err)
+{
+	struct storaged *sd = j->sd;
+	struct content *c = NULL;
+	uint32_t parts;
+	int all = 1;
+
+	if (key->hi == 0 && key->lo == 0)
+		return 1;
+	for (c = sd->contents; c && !same_hash(&c->key, key); c = c->next)
+		;
+	if (!c)
+		return og_error_set(err, OG_ERR_GONE, "the state asked for is not at hand any more; open it again");
+	c->used = ++sd->clock;
+	parts = (uint32_t)((c->rows + (1u << PART_SHIFT) - 1) >> PART_SHIFT);
+	for (uint32_t i = 0; i <= parts && c->rows; i++) {
+		struct og_wire_image k = { .type_id = c->type_id, .what = i < parts ? IMG_IDS : IMG_IDX, .part = i < parts ? i : 0,
+					   .content = c->key };
+		struct image *img = image_want(sd, &k, true, err);
+
+		if (!img)
+			return err->code;
+		img->used = ++sd->clock;
+		if (img->fd < 0)
+			all = 0;
+	}
+	return all;
+}
+
+static int send_image(struct job *j, struct peer *b, uint8_t role, const struct og_wire_image *k, uint32_t index, struct og_error *err)
+{
+	struct image *img = image_find(j->sd, k);
+	struct og_wire_range range = { index, 0, img ? img->bytes : 0 };
+	struct og_wire_input in = { .job = j->id, .role = role, .key = *k, .ranges = &range, .nranges = 1 };
+	struct og_buf buf = { 0 };
+	int rc;
+
+	if (!img || img->fd < 0)
+		return og_error_set(err, OG_ERR_GONE, "an image of the node type was given up meanwhile");
+	og_wire_put_input(&buf, &in);
+	rc = og_chan_send(b->chan, OG_IPC_BUILD_INPUT, &buf, img->fd, err);
+	og_buf_fini(&buf);
+	return rc;
+}
+
+static int send_nodes(struct job *j, struct peer *b, const struct og_wire_hash128 *key, bool src, uint32_t *nids, struct og_error *err)
+{
+	struct content *c;
+	uint32_t parts;
+	int rc;
+
+	*nids = 0;
+	for (c = j->sd->contents; c && !same_hash(&c->key, key); c = c->next)
+		;
+	if (!c || !c->rows || (key->hi == 0 && key->lo == 0))
+		return 0;
+	parts = (uint32_t)((c->rows + (1u << PART_SHIFT) - 1) >> PART_SHIFT);
+	for (uint32_t i = 0; i < parts; i++) {
+		struct og_wire_image k = { .type_id = c->type_id, .what = IMG_IDS, .part = i, .content = c->key };
+
+		if ((rc = send_image(j, b, src ? OG_IN_SRC_IDS : OG_IN_DST_IDS, &k, i, err)) < 0)
+			return rc;
+	}
+	*nids = parts;
+	return send_image(j, b, src ? OG_IN_SRC_IDX : OG_IN_DST_IDX,
+			  &(struct og_wire_image){ .type_id = c->type_id, .what = IMG_IDX, .content = c->key }, 0, err);
+}
+
+/* ---- sending ---- */
+
+static int send_input(struct job *j, struct peer *b, const struct og_wire_range *ranges, uint32_t n, int fd, struct og_error *err)
+{
+	struct og_wire_input in = { .job = j->id, .role = OG_IN_LAYERS, .ranges = (struct og_wire_range *)ranges, .nranges = n };
+	struct og_buf buf = { 0 };
+	int rc;
+
+	og_wire_put_input(&buf, &in);
+	rc = og_chan_send(b->chan, OG_IPC_BUILD_INPUT, &buf, fd, err);
+	og_buf_fini(&buf);
+	return rc;
+}
+
+/* In-log layers travel together in one memfd, at most 2,000 a message. */
+static int send_bodies(struct job *j, struct peer *b, struct og_error *err)
+{
+	struct og_wire_range ranges[2000];
+	struct og_buf all = { 0 };
+	uint32_t n = 0;
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i <= j->nlayers; i++) {
+		if (n > 0 && (i == j->nlayers || n == OG_COUNT(ranges))) {
+			int fd = -1;
+
+			rc = og_buf_ok(&all, err);
+			if (rc == 0)
+				rc = og_memfd_from("layers", og_buf_view(&all), &fd, err);
+			if (rc == 0)
+				rc = send_input(j, b, ranges, n, fd, err);
+			og_fd_close(&fd);
+			og_buf_clear(&all);
+			n = 0;
+		}
+		if (rc < 0 || i == j->nlayers || !j->layers[i].layer->in_log)
+			continue;
+		ranges[n++] = (struct og_wire_range){ i, all.len, j->layers[i].body.len };
+		og_buf_slice(&all, og_buf_view(&j->layers[i].body));
+	}
+	og_buf_fini(&all);
+	return rc;
+}
+
+static int send_layers(struct job *j, struct peer *b, struct og_error *err)
+{
+	for (uint32_t i = 0; i < j->nlayers; i++) {
+		struct og_wire_range r = { i, 0, j->layers[i].size };
+		int rc;
+
+		if (j->layers[i].layer->in_log)
+			continue;
+		rc = send_input(j, b, &r, 1, j->layers[i].fd, err);
+		if (rc < 0)
+			return rc;
+	}
+	return send_bodies(j, b, err);
+}
+
+static int on_built(void *arg, struct og_ipc_msg *m, struct og_error *err);
+
+static int send_job(struct job *j, struct peer *b, struct og_error *err)
+{
+	const struct og_schema_state *s = j->schema;
+	struct og_wire_build w = { .job = j->id, .kind = (uint8_t)j->kind, .schema = s->text, .type_id = j->type_id, .nlayers = j->nlayers,
+				   .content = j->content, .src = j->src, .dst = j->dst, .wants = j->wants, .nwants = j->nwants };
+	struct og_buf buf = { 0 };
+	int rc;
+
+	w.types = calloc(s->ntypes ? s->ntypes : 1, sizeof(*w.types));
+	if (!w.types)
+		return og_error_nomem(err);
+	w.ntypes = (uint32_t)s->ntypes;
+	for (size_t i = 0; i < s->ntypes; i++) {
+		w.types[i].type_id = s->types[i].id;
+		w.types[i].kind = s->types[i].kind == 'e';
+		w.types[i].name = s->types[i].name;
+	}
+	rc = send_layers(j, b, err);
+	if (rc == 0 && j->kind == OG_JOB_IMAGES)
+		rc = send_nodes(j, b, &j->src, true, &w.nsrc_ids, err);
+	if (rc == 0 && j->kind == OG_JOB_IMAGES)
+		rc = send_nodes(j, b, &j->dst, false, &w.ndst_ids, err);
+	if (rc == 0) {
+		og_wire_put_build(&buf, &w);
+		rc = og_chan_request(b->chan, OG_IPC_BUILD, &buf, -1, 0, on_built, j, NULL, err);
+	}
+	free(w.types);
+	og_buf_fini(&buf);
+	return rc;
+}
+
+void jobs_run(struct storaged *sd)
+{
+	struct peer *b = peer_builder(sd);
+	struct job *j, *next;
+
+	for (j = sd->jobs; j; j = next) {
+		struct og_error err = { 0 };
+		int nodes = 1;
+
+		next = j->next;
+		if (j->sent)
+			continue;
+		if (!j->fetched && j->fetching == 0) {
+			uint32_t id = j->id;
+
+			fetch_layers(j);
+			if (!job_find(sd, id))
+				continue;
+		}
+		if (j->kind == OG_JOB_IMAGES) {
+			nodes = need_nodes(j, &j->src, &err);
+			if (nodes >= 0) {
+				int dst = need_nodes(j, &j->dst, &err);
+
+				nodes = dst < 0 ? dst : nodes && dst;
+			}
+		}
+		if (nodes < 0) {
+			j->err = err;
+			job_end(j);
+			continue;
+		}
+		if (!j->fetched || nodes == 0 || !b || sd->jobs_sent >= JOBS_SENT_MAX)
+			continue;
+		j->sent = true;
+		sd->jobs_sent++;
+		if (send_job(j, b, &err) < 0) {
+			sd->jobs_sent--;
+			j->sent = false;
+			/* A channel that is gone comes back; anything else will not get better. */
+			if (err.code != OG_ERR_UNAVAILABLE) {
+				j->err = err;
+				job_end(j);
+			}
+		}
+	}
+}
+
+/* ---- answers ---- */
+
+static void fold_stored(void *arg, struct og_store_result *res)
+{
+	struct job *j = arg;
+	struct storaged *sd = j->sd;
+	struct og_seg *segs;
+	size_t n = 0;
+
+	if (res->code < 0) {
+		j->err = *res->err;
+		job_end(j);
+		jobs_run(sd);
+		return;
+	}
+	segs = calloc(j->nkeep + 1, sizeof(*segs));
+	if (!segs) {
+		og_error_nomem(&j->err);
+		job_end(j);
+		jobs_run(sd);
+		return;
+	}
+	for (uint32_t i = 0; i < j->nkeep; i++)
+		segs[n++] = j->keep[i];
+	segs[n++] = j->seg;
+	j->fold_done(j->token, false, segs, n);
+	j->fold_done = NULL;
+	free(segs);
+	job_free(j);
+	jobs_run(sd);
+}
+
+/* The folded rows become a segment of the store. */
+static int store_fold(struct job *j, struct og_error *err)
+{
+	struct storaged *sd = j->sd;
+	char key[OG_STORE_KEY_MAX + 1];
+	struct og_slice map;
+	struct og_sha256 sha;
+	int rc;
+
+	if ((rc = og_journal_ulid(sd->journal, &j->seg.id, err)) < 0 ||
+	    (rc = og_journal_segment_key(sd->journal, j->type_id, &j->seg.id, key, err)) < 0 ||
+	    (rc = og_map_file(j->out_fd, j->seg.bytes, &map, err)) < 0)
+		return rc;
+	sha = og_sha256(map);
+	og_unmap(&map);
+	j->seg.sha256 = sha;
+	og_store_put_fd(sd->store, key, j->out_fd, j->seg.bytes, fold_stored, j);
+	return 0;
+}
+
+static int take_output(struct job *j, struct og_ipc_msg *m, const struct og_wire_built *w, struct og_error *err)
+{
+	uint64_t size;
+
+	if (m->fd < 0)
+		return og_error_set(err, OG_ERR_PEER, "an output of the builder came without its descriptor");
+	if (og_memfd_check(m->fd, &size, err) < 0)
+		return og_error_prefix(err, "the builder's output: ");
+	if (size != w->bytes)
+		return og_error_set(err, OG_ERR_PEER, "the builder's output has %llu bytes instead of %llu", (unsigned long long)size,
+				    (unsigned long long)w->bytes);
+	if (j->kind != OG_JOB_IMAGES) {
+		og_fd_close(&j->out_fd);
+		j->out_fd = og_ipc_take_fd(m);
+		j->seg.bytes = size;
+		return 0;
+	}
+	/* It can only answer for what it was asked: type and contents are those of the job. */
+	if (w->key.type_id != j->type_id || !same_hash(&w->key.content, &j->content) || !same_hash(&w->key.src, &j->src) ||
+	    !same_hash(&w->key.dst, &j->dst)) {
+		/* Images of nodes carry no contents of ends. */
+		return og_error_set(err, OG_ERR_PEER, "the builder's output is of another type or state than its job");
+	}
+	image_built(j->sd, &w->key, og_ipc_take_fd(m), size);
+	return 0;
+}
+
+static void job_lost(struct job *j, const struct og_error *err)
+{
+	j->sent = false;
+	if (++j->deaths >= BUILDER_DEATHS_MAX) {
+		og_error_set(&j->err, OG_ERR_CORRUPT, "building type %u failed %u times: its rows are damaged (%s)", j->type_id, j->deaths,
+			     err->message);
+		job_end(j);
+	}
+}
+
+static int on_built(void *arg, struct og_ipc_msg *m, struct og_error *err)
+{
+	struct job *j = arg;
+	struct storaged *sd = j->sd;
+	struct og_wire_built w;
+
+	if (!m) {
+		sd->jobs_sent--;
+		if (err->code == OG_ERR_UNAVAILABLE) {
+			job_lost(j, err);
+		} else {
+			j->err = *err;
+			job_end(j);
+		}
+		jobs_run(sd);
+		return 0;
+	}
+	if (m->type != OG_IPC_BUILT)
+		return og_error_set(err, OG_ERR_PEER, "BUILD answered by %s", og_ipc_name(m->type));
+	if (og_wire_get_built(m->body, &w, err) < 0)
+		return err->code;
+	if (m->flags & OG_IPC_F_MORE)
+		return take_output(j, m, &w, err);
+	sd->jobs_sent--;
+	if (w.code < 0) {
+		og_error_set(&j->err, w.code, "%.*s", OG_FMT(w.message));
+		job_end(j);
+	} else if (j->kind == OG_JOB_IMAGES) {
+		job_end(j);
+	} else {
+		j->seg.rows = w.rows;
+		if (j->out_fd < 0)
+			og_error_set(&j->err, OG_ERR_INTERNAL, "the builder folded nothing");
+		if (j->err.code < 0 || store_fold(j, &j->err) < 0)
+			job_end(j);
+	}
+	jobs_run(sd);
+	return 0;
+}
+
+/* ---- folding ---- */
+
+/*
+ * What a checkpoint's stack becomes: the layers above the base folded into one, or everything when these hold more than an eighth of
+ * the base's bytes, or when there is no base that could stay.
+ */
+void job_fold(void *arg, struct og_journal *jr, const struct og_fold_job *f, og_fold_done done, void *token)
+{
+	struct storaged *sd = arg;
+	const struct og_layer *l, *base = NULL;
+	struct og_error err = { 0 };
+	uint64_t above = 0;
+	bool full;
+	struct job *j;
+
+	(void)jr;
+	for (l = f->top; l; l = l->below) {
+		if (!l->below)
+			base = l;
+		else
+			above += l->in_log ? l->len : l->seg.bytes;
+	}
+	full = f->full || !base || base->in_log || above > base->seg.bytes / 8;
+	if (!f->top || (f->top == base && !base->in_log) || !peer_builder(sd)) {
+		done(token, true, NULL, 0);
+		return;
+	}
+	j = job_new(sd, full ? OG_JOB_FOLD : OG_JOB_FOLD_DELETES, f->type, &err);
+	if (!j) {
+		done(token, true, NULL, 0);
+		return;
+	}
+	j->schema = f->schema;
+	if (take_layers(j, (struct og_layer *)f->top, full ? 0 : 1, &err) < 0) {
+		job_free(j);
+		done(token, true, NULL, 0);
+		return;
+	}
+	if (!full) {
+		j->keep = calloc(1, sizeof(*j->keep));
+		if (j->keep) {
+			j->keep[0] = base->seg;
+			j->nkeep = 1;
+		}
+	}
+	if (!full && !j->keep) {
+		job_free(j);
+		done(token, true, NULL, 0);
+		return;
+	}
+	j->fold_done = done;
+	j->token = token;
+	jobs_run(sd);
+}

@@ -1,0 +1,181 @@
+/* og-storaged: start, lock-down, loop. */
+#include "config.h"
+
+#include "storaged.h"
+
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "proc/lock.h"
+#include "store/dir.h"
+
+#define IO_THREADS 3u
+
+static int on_channel(void *arg, struct og_child_peer *p, struct og_error *err)
+{
+	return peer_add(arg, p, err);
+}
+
+static void on_stop(void *arg)
+{
+	struct storaged *sd = arg;
+
+	sd->stopping = true;
+	event_base_loopbreak(sd->child.base);
+}
+
+/* Workers go first; what they still ask for is answered until STOP. */
+static void on_drain(void *arg, uint32_t ms)
+{
+	(void)arg;
+	(void)ms;
+}
+
+static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
+{
+	struct storaged *sd = arg;
+	const struct og_state *s = sd->journal ? og_journal_state(sd->journal) : NULL;
+	struct og_journal_stats js = { 0 };
+	static const char *const names[] = { "commits", "objects_put", "objects_followed", "lost_rounds", "checkpoints", "tail" };
+	uint64_t values[6];
+
+	if (sd->journal)
+		og_journal_stats(sd->journal, &js);
+	values[0] = js.commits;
+	values[1] = js.objects_put;
+	values[2] = js.objects_followed;
+	values[3] = js.lost_rounds;
+	values[4] = js.checkpoints;
+	values[5] = js.tail;
+	og_put_u32(b, 7 + OG_STORE_NOPS);
+	for (size_t i = 0; i < OG_COUNT(names); i++) {
+		og_put_str(b, names[i]);
+		og_put_u64(b, values[i]);
+	}
+	og_put_str(b, "image_bytes");
+	og_put_u64(b, sd->image_bytes);
+	for (int i = 0; i < OG_STORE_NOPS; i++) {
+		char name[40];
+
+		snprintf(name, sizeof(name), "store_%s", og_store_op_name((enum og_store_op)i));
+		og_put_str(b, name);
+		og_put_u64(b, sd->store ? sd->store->requests[i] : 0);
+	}
+	og_put_u32(b, 1);
+	og_put_str(b, "default");
+	og_put_str(b, sd->uri);
+	og_put_u32(b, s ? (uint32_t)s->nlive : 0);
+	for (size_t i = 0; s && i < s->nbranches; i++) {
+		const struct og_branch *br = s->branches[i];
+
+		if (!br->live)
+			continue;
+		og_put_bytes(b, br->name);
+		og_put_str(b, og_ulid_format(&br->head).s);
+		og_put_u64(b, s->seq);
+	}
+	return og_buf_ok(b, err);
+}
+
+static const struct og_child_ops ops = { .channel = on_channel, .drain = on_drain, .stop = on_stop, .stats = on_stats };
+
+static int read_settings(struct storaged *sd, struct og_error *err)
+{
+	const char *uri = og_child_setting(&sd->child, "graph.0.uri");
+	const char *mode = og_child_setting(&sd->child, "mode");
+
+	if (!uri || !*uri)
+		return og_error_set(err, OG_ERR_BAD, "no graph to serve");
+	if (strstr(uri, "://"))
+		return og_error_set(err, OG_ERR_UNSUPPORTED, "%s: object storage is not available in this version; name a local directory", uri);
+	sd->direct = mode && strcmp(mode, "direct") == 0;
+	sd->uri = strdup(uri);
+	sd->path = strdup(uri);
+	if (!sd->uri || !sd->path)
+		return og_error_nomem(err);
+	return og_ulid_new(&sd->ids, &sd->host, err);
+}
+
+/* Half of what there is, at most; a container's limit is og-master's to know. */
+static void set_budget(struct storaged *sd)
+{
+	struct sysinfo si;
+
+	sd->image_budget = og_child_setting_u64(&sd->child, "image_bytes", 0);
+	if (!sd->image_budget && sysinfo(&si) == 0)
+		sd->image_budget = (uint64_t)si.totalram * si.mem_unit / 2;
+	if (!sd->image_budget)
+		sd->image_budget = 1024ull * OG_MIB;
+}
+
+/* Direct mode: a directory that is not there, or not ours to read, is the answer to the first request, not the end. */
+static int open_store(struct storaged *sd, struct og_error *err)
+{
+	const char *create = og_child_setting(&sd->child, "create");
+	struct og_store_dir_config cfg = { .path = sd->path, .base = sd->child.base, .threads = IO_THREADS, .create = create && *create == '1' };
+
+	sd->store = og_store_dir_new(&cfg, err);
+	if (sd->store)
+		return 0;
+	if (err->code == OG_ERR_NOT_FOUND) {
+		struct og_error e = { 0 };
+
+		og_error_set(&e, OG_ERR_NOT_FOUND, "graph not found at '%s'", sd->uri);
+		*err = e;
+	}
+	if (!sd->direct)
+		return err->code;
+	sd->open_error = *err;
+	og_error_clear(err);
+	return 0;
+}
+
+static void finish(struct storaged *sd)
+{
+	peers_free(sd);
+	jobs_free(sd);
+	images_free(sd);
+	graph_close(sd);
+	og_store_free(sd->store);
+	og_child_fini(&sd->child);
+	free(sd->uri);
+	free(sd->path);
+	free(sd);
+}
+
+int main(int argc, char **argv)
+{
+	struct storaged *sd = calloc(1, sizeof(*sd));
+	struct og_lock_path paths[2];
+	struct og_error err = { 0 };
+	size_t npaths = 0;
+
+	if (!sd)
+		return 1;
+	if (og_child_start(&sd->child, argc, argv, &ops, sd, &err) < 0 || read_settings(sd, &err) < 0)
+		return og_child_abort(&sd->child, &err);
+	set_budget(sd);
+	/* The folder of a graph is made before the paths are fixed. */
+	if (og_child_setting(&sd->child, "create"))
+		(void)mkdir(sd->path, 0755);
+	paths[npaths++] = (struct og_lock_path){ sd->path, OG_PATH_WRITE };
+	if (og_lock_begin(OG_LOCK_STORAGED, paths, npaths, &sd->held, &err) < 0 || open_store(sd, &err) < 0 ||
+	    og_lock_end(OG_LOCK_STORAGED, &sd->held, &err) < 0)
+		return og_child_abort(&sd->child, &err);
+	for (size_t i = 0; i < sd->child.npeers; i++)
+		if (peer_add(sd, &sd->child.peers[i], &err) < 0)
+			return og_child_abort(&sd->child, &err);
+	if (sd->store) {
+		graph_open(sd);
+	} else {
+		sd->ready_sent = true;
+		if (og_child_ready(&sd->child, sd->held, "", &err) < 0)
+			return og_child_abort(&sd->child, &err);
+	}
+	event_base_dispatch(sd->child.base);
+	finish(sd);
+	return 0;
+}

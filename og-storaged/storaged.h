@@ -1,0 +1,150 @@
+/*
+ * og-storaged: the only process that touches the store. It holds the graph's journal, hands out states, images and layers, and
+ * takes commits.
+ *
+ * main.c     start, lock-down, loop
+ * peer.c     channels, who may ask what
+ * head.c     states: the base of a branch (what images are made of), commits above it, pushes
+ * write.c    commits, segments, init, maintenance
+ * images.c   the cache of images, requests for them
+ * job.c      the builder's jobs: inputs, outputs, folding
+ *
+ * Threads: one, but for the I/O threads of the store.
+ */
+#ifndef OG_STORAGED_STORAGED_H
+#define OG_STORAGED_STORAGED_H
+
+#include "base/map.h"
+#include "ipc/chan.h"
+#include "ipc/child.h"
+#include "ipc/wire.h"
+#include "journal/journal.h"
+#include "store/store.h"
+
+struct storaged;
+struct job;
+
+struct peer {
+	struct storaged *sd;
+	struct og_chan *chan;
+	enum og_role role;
+	uint32_t index;
+	bool bell_sent;
+	struct peer *next;
+};
+
+/* What images of a type are made of: a stack of layers under the name of its content key. */
+struct content {
+	struct og_wire_hash128 key;
+	uint32_t type_id;
+	char kind;			/* 'n', 'e' */
+	uint64_t rows;
+	struct og_layer *top;		/* counted */
+	const struct og_schema_state *schema;
+	uint64_t used;
+	struct content *next;
+};
+
+/* The base of a live branch. */
+struct base {
+	struct og_ulid branch;
+	const struct og_branch *state;	/* counted */
+	struct og_wire_hash128 *keys;	/* like state->tables */
+	uint64_t delta_rows, delta_bytes, delta_commits;	/* since */
+	bool rebasing;
+	struct base *next;
+};
+
+/* A commit above the bases, encoded as it is sent. */
+struct recent {
+	uint64_t seq;
+	struct og_ulid branch;
+	size_t len;
+	char bytes[];
+};
+
+struct image {
+	struct og_wire_image key;
+	struct og_buf key_bytes;	/* the map's key */
+	int fd;				/* -1: being built */
+	uint64_t bytes, used;
+	struct waiting *waiting;
+	struct image *next;
+};
+
+struct storaged {
+	struct og_child child;
+	uint32_t held;
+	struct og_store *store;
+	struct og_journal *journal;
+	struct og_ulid host;
+	struct og_ulid_gen ids;
+	char *uri, *path;
+	bool direct, stopping, ready_sent;
+	bool opening;
+	struct og_error open_error;	/* why there is no journal */
+	struct opener *openers;		/* requests that wait for it */
+	struct peer *peers;
+	struct base *bases;
+	struct content *contents;
+	size_t ncontents;
+	uint64_t clock;
+	struct recent **recents;
+	size_t nrecents, cap_recents, first_recent;
+	struct event *flush;		/* pushes that wait for the bell */
+	uint64_t pushed_seq;
+	struct og_map images;
+	struct image *image_list;
+	uint64_t image_bytes, image_budget;
+	struct job *jobs;
+	uint32_t next_job;
+	unsigned jobs_sent;
+};
+
+/* peer.c */
+int peer_add(struct storaged *sd, struct og_child_peer *p, struct og_error *err);
+void peers_free(struct storaged *sd);
+struct peer *peer_builder(struct storaged *sd);	/* NULL: none is connected */
+
+/* head.c */
+int on_graph_open(void *arg, struct og_ipc_msg *m, struct og_error *err);
+int on_catch_up(void *arg, struct og_ipc_msg *m, struct og_error *err);
+void graph_open(struct storaged *sd);
+void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_event *ev);
+void graph_flush(struct storaged *sd);		/* sends what was applied to all peers */
+void graph_close(struct storaged *sd);
+void peer_send_bell(struct peer *p);
+struct content *content_find(struct storaged *sd, uint32_t type_id, const struct og_wire_hash128 *key);
+/* Registers (or finds) the content of a table. NULL: no memory. */
+struct content *content_of(struct storaged *sd, const struct og_table *t, const struct og_schema_state *schema);
+extern const struct og_journal_hooks storaged_hooks;
+struct og_journal_config storaged_config(struct storaged *sd);
+
+/* write.c */
+int on_commit(void *arg, struct og_ipc_msg *m, struct og_error *err);
+int on_segment_put(void *arg, struct og_ipc_msg *m, struct og_error *err);
+int on_segment_get(void *arg, struct og_ipc_msg *m, struct og_error *err);
+int on_graph_init(void *arg, struct og_ipc_msg *m, struct og_error *err);
+int on_maintain(void *arg, struct og_ipc_msg *m, struct og_error *err);
+int sd_no_journal(struct storaged *sd, struct og_error *err);	/* the reason, or 0 when there is a journal */
+
+/* images.c */
+int on_image_get(void *arg, struct og_ipc_msg *m, struct og_error *err);
+void images_free(struct storaged *sd);
+struct image *image_find(struct storaged *sd, const struct og_wire_image *k);
+/* Cached, or asked of the builder when `build`; NULL: no memory. */
+struct image *image_want(struct storaged *sd, const struct og_wire_image *k, bool build, struct og_error *err);
+/* The builder's answers. fd is taken over. */
+void image_built(struct storaged *sd, const struct og_wire_image *k, int fd, uint64_t bytes);
+void image_failed(struct storaged *sd, const struct og_wire_image *k, const struct og_error *err);
+void images_forget_peer(struct storaged *sd, const struct peer *p);
+/* Builds for the new contents what exists for the old ones, then calls done. */
+void images_prebuild(struct storaged *sd, const struct base *old, const struct base *new);
+
+/* job.c */
+int job_add(struct storaged *sd, const struct og_wire_image *want, struct og_error *err);
+void jobs_run(struct storaged *sd);
+void jobs_free(struct storaged *sd);
+void job_fold(void *arg, struct og_journal *j, const struct og_fold_job *fold, og_fold_done done, void *token);
+
+#endif

@@ -1,0 +1,497 @@
+/* Commits, segments, new graphs, maintenance. */
+#include "config.h"
+
+#include "storaged.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/date.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "json/writer.h"
+
+int sd_no_journal(struct storaged *sd, struct og_error *err)
+{
+	if (sd->journal && og_journal_status(sd->journal) != OG_JOURNAL_ENDED)
+		return 0;
+	if (sd->open_error.code < 0) {
+		*err = sd->open_error;
+		return err->code;
+	}
+	return og_error_set(err, OG_ERR_UNAVAILABLE, "the graph at '%s' is being opened; try again in a moment", sd->uri);
+}
+
+/* A request whose answer comes later; the peer may be gone by then. */
+struct pending {
+	struct storaged *sd;
+	struct peer *peer;
+	uint32_t request;
+	struct og_arena arena;
+	struct og_ipc_kept kept;
+	struct og_wire_segment seg;
+	uint64_t off, len;
+};
+
+static struct pending *pending_new(struct peer *p, struct og_ipc_msg *m, struct og_error *err)
+{
+	struct pending *w = calloc(1, sizeof(*w));
+
+	if (!w) {
+		og_error_nomem(err);
+		og_chan_fail(p->chan, m->request, err);
+		return NULL;
+	}
+	w->sd = p->sd;
+	w->peer = p;
+	w->request = m->request;
+	og_arena_init(&w->arena, 0);
+	return w;
+}
+
+static void pending_free(struct pending *w)
+{
+	og_ipc_kept_fini(&w->kept);
+	og_arena_fini(&w->arena);
+	free(w);
+}
+
+/* The channel, or NULL when the peer has gone. */
+static struct og_chan *pending_chan(const struct pending *w)
+{
+	for (struct peer *p = w->sd->peers; p; p = p->next)
+		if (p == w->peer)
+			return p->chan;
+	return NULL;
+}
+
+static void pending_fail(struct pending *w, const struct og_error *err)
+{
+	struct og_chan *c = pending_chan(w);
+
+	if (c)
+		og_chan_fail(c, w->request, err);
+	pending_free(w);
+}
+
+static void pending_answer(struct pending *w, enum og_ipc_type type, const struct og_buf *b, int fd)
+{
+	struct og_chan *c = pending_chan(w);
+	struct og_error err = { 0 };
+
+	if (c && og_chan_answer(c, w->request, type, b, fd, &err) < 0)
+		og_chan_fail(c, w->request, &err);
+	pending_free(w);
+}
+
+/* ---- COMMIT ---- */
+
+static void answer_committed(struct pending *w, const struct og_commit_result *res)
+{
+	const struct og_record *rec = res->record;
+	struct og_wire_commit c = { .seq = res->seq, .branch = rec->commit.branch, .commit = rec->id, .parent = rec->commit.parent,
+				    .version = rec->commit.version, .at_us = rec->at_us, .actor = rec->actor };
+	struct og_buf b = { 0 };
+
+	if (rec->commit.has_merged)
+		c.merged = rec->commit.merged_commit;
+	og_wire_put_committed(&b, &c, og_journal_bell_value(w->sd->journal));
+	pending_answer(w, OG_IPC_COMMITTED, &b, -1);
+	og_buf_fini(&b);
+}
+
+static void answer_conflict(struct pending *w, const struct og_commit_result *res)
+{
+	struct og_wire_conflict c = { .reevaluate = res->outcome == OG_REEVALUATE, .counted = res->counted, .type_id = res->type,
+				      .expected = res->expected, .actual = res->actual, .message = og_slice_str(res->err->message) };
+	struct og_buf b = { 0 };
+
+	og_wire_put_conflict(&b, &c);
+	pending_answer(w, OG_IPC_CONFLICT, &b, -1);
+	og_buf_fini(&b);
+}
+
+static void on_commit_result(void *arg, const struct og_commit_result *res)
+{
+	struct pending *w = arg;
+
+	/* Whoever reads after this answer must find the commit: readers are told first. */
+	graph_flush(w->sd);
+	switch (res->outcome) {
+	case OG_COMMITTED:
+		answer_committed(w, res);
+		return;
+	case OG_CONFLICT:
+	case OG_REEVALUATE:
+		answer_conflict(w, res);
+		return;
+	case OG_COMMIT_FAILED:
+	case OG_COMMIT_UNKNOWN:
+		break;
+	}
+	pending_fail(w, res->err);
+}
+
+static int fill_tables(struct pending *w, const struct og_wire_commit_req *in, struct og_commit_req *out, struct og_error *err)
+{
+	struct og_commit_table *t = og_arena_array(&w->arena, in->ntables ? in->ntables : 1, sizeof(*t));
+
+	if (!t)
+		return og_arena_error(&w->arena, err);
+	for (uint32_t i = 0; i < in->ntables; i++) {
+		const struct og_wire_write *x = &in->tables[i];
+		struct og_seg *segs = og_arena_array(&w->arena, x->nsegs ? x->nsegs : 1, sizeof(*segs));
+
+		if (!segs)
+			return og_arena_error(&w->arena, err);
+		for (uint32_t k = 0; k < x->nsegs; k++) {
+			segs[k] = (struct og_seg){ .id = x->segs[k].id, .rows = x->segs[k].rows, .bytes = x->segs[k].bytes };
+			memcpy(segs[k].sha256.b, x->segs[k].sha256, sizeof(segs[k].sha256.b));
+		}
+		t[i] = (struct og_commit_table){ .type = x->type_id, .all = x->all, .dn = x->dn, .rows = x->rows, .segs = segs,
+						 .nsegs = x->nsegs };
+		if (x->body.len)
+			t[i].parquet = x->body;
+	}
+	out->tables = t;
+	out->ntables = in->ntables;
+	return 0;
+}
+
+static enum og_commit_op op_of(uint8_t op)
+{
+	switch ((enum og_wire_op)op) {
+	case OG_WIRE_MUTATE:
+		return OG_OP_MUTATE;
+	case OG_WIRE_LOAD:
+		return OG_OP_LOAD;
+	case OG_WIRE_MERGE:
+		return OG_OP_MERGE;
+	case OG_WIRE_SCHEMA:
+		return OG_OP_SCHEMA;
+	case OG_WIRE_REPAIR:
+		return OG_OP_REPAIR;
+	}
+	return OG_OP_MUTATE;
+}
+
+int on_commit(void *arg, struct og_ipc_msg *m, struct og_error *err)
+{
+	struct peer *p = arg;
+	struct pending *w = pending_new(p, m, err);
+	struct og_wire_commit_req in;
+	struct og_commit_req req = { 0 };
+	int rc;
+
+	if (!w)
+		return 0;
+	rc = og_wire_get_commit_req(m->body, &w->arena, &in, err);
+	if (rc < 0) {
+		pending_free(w);
+		return rc;
+	}
+	rc = sd_no_journal(p->sd, err);
+	if (rc == 0)
+		rc = fill_tables(w, &in, &req, err);
+	if (rc < 0) {
+		pending_fail(w, err);
+		return 0;
+	}
+	req.op = op_of(in.op);
+	req.branch = in.branch;
+	req.base = in.base_commit;
+	req.base_confirmed = in.confirmed;
+	req.actor = in.actor;
+	req.strict = in.strict;
+	req.nstrict = in.nstrict;
+	req.scanned = in.scanned;
+	req.nscanned = in.nscanned;
+	req.r = in.reads;
+	req.nr = in.nreads;
+	req.w = in.writes;
+	req.nw = in.nwrites;
+	req.all_keys = in.all_keys;
+	if (in.deadline_ms)
+		req.deadline_us = og_monotonic_us() + (uint64_t)in.deadline_ms * 1000;
+	req.cb = on_commit_result;
+	req.arg = w;
+	og_journal_commit(p->sd->journal, &req);	/* copies what it needs */
+	return 0;
+}
+
+/* ---- segments ---- */
+
+static void on_segment_stored(void *arg, struct og_store_result *res)
+{
+	struct pending *w = arg;
+	struct og_buf b = { 0 };
+
+	if (res->code < 0) {
+		pending_fail(w, res->err);
+		return;
+	}
+	og_wire_put_segment(&b, &w->seg);
+	pending_answer(w, OG_IPC_SEGMENT, &b, -1);
+	og_buf_fini(&b);
+}
+
+int on_segment_put(void *arg, struct og_ipc_msg *m, struct og_error *err)
+{
+	struct peer *p = arg;
+	struct pending *w = pending_new(p, m, err);
+	struct og_wire_segput in;
+	char key[OG_STORE_KEY_MAX + 1];
+	struct og_sha256 sha;
+	int rc;
+
+	if (!w)
+		return 0;
+	rc = og_wire_get_segput(m->body, &in, err);
+	if (rc < 0) {
+		pending_free(w);
+		return rc;
+	}
+	if ((rc = sd_no_journal(p->sd, err)) < 0 || (rc = og_journal_ulid(p->sd->journal, &w->seg.id, err)) < 0 ||
+	    (rc = og_journal_segment_key(p->sd->journal, in.type_id, &w->seg.id, key, err)) < 0 ||
+	    (rc = og_ipc_keep(m, &w->kept, err)) < 0) {
+		pending_fail(w, err);
+		return 0;
+	}
+	rc = og_wire_get_segput(w->kept.body, &in, err);	/* slices into what is kept */
+	if (rc < 0) {
+		pending_free(w);
+		return rc;
+	}
+	w->seg.rows = in.rows;
+	w->seg.bytes = in.parquet.len;
+	sha = og_sha256(in.parquet);
+	memcpy(w->seg.sha256, sha.b, sizeof(w->seg.sha256));
+	og_store_put(p->sd->store, key, &in.parquet, 1, on_segment_stored, w);
+	return 0;
+}
+
+static void on_segment_fetched(void *arg, struct og_store_result *res)
+{
+	struct pending *w = arg;
+	struct og_buf b = { 0 };
+
+	if (res->code < 0) {
+		pending_fail(w, res->err);
+		return;
+	}
+	og_put_u64(&b, 0);
+	og_put_u64(&b, res->size);
+	pending_answer(w, OG_IPC_SEGMENT_FD, &b, res->fd);
+	og_buf_fini(&b);
+}
+
+static void on_body_fetched(void *arg, struct og_slice bytes, const struct og_error *err)
+{
+	struct pending *w = arg;
+	struct og_error e = { 0 };
+	struct og_buf b = { 0 };
+	int fd = -1;
+
+	if (err->code < 0) {
+		pending_fail(w, err);
+		return;
+	}
+	if (og_memfd_from("layer", bytes, &fd, &e) < 0) {
+		pending_fail(w, &e);
+		return;
+	}
+	og_put_u64(&b, 0);
+	og_put_u64(&b, bytes.len);
+	pending_answer(w, OG_IPC_SEGMENT_FD, &b, fd);
+	og_buf_fini(&b);
+	og_fd_close(&fd);
+}
+
+/* The layer of a content that the asker was told of; nothing else can be named. */
+static struct og_layer *find_layer(struct storaged *sd, const struct og_wire_segget *g)
+{
+	for (struct content *c = sd->contents; c; c = c->next) {
+		if (c->type_id != g->type_id)
+			continue;
+		for (struct og_layer *l = c->top; l; l = l->below) {
+			if (g->layer.kind == OG_LAYER_BODY ? l->in_log && l->seq == g->layer.seq && l->body == g->layer.body :
+							     !l->in_log && og_ulid_cmp(&l->seg.id, &g->layer.segment) == 0)
+				return l;
+		}
+	}
+	return NULL;
+}
+
+int on_segment_get(void *arg, struct og_ipc_msg *m, struct og_error *err)
+{
+	struct peer *p = arg;
+	struct pending *w = pending_new(p, m, err);
+	struct og_wire_segget g;
+	struct og_layer *l;
+	char key[OG_STORE_KEY_MAX + 1];
+	int rc;
+
+	if (!w)
+		return 0;
+	rc = og_wire_get_segget(m->body, &g, err);
+	if (rc < 0) {
+		pending_free(w);
+		return rc;
+	}
+	rc = sd_no_journal(p->sd, err);
+	l = rc == 0 ? find_layer(p->sd, &g) : NULL;
+	if (rc == 0 && !l)
+		rc = og_error_set(err, OG_ERR_GONE, "the layer asked for is not known any more");
+	if (rc == 0 && !l->in_log)
+		rc = og_journal_segment_key(p->sd->journal, g.type_id, &l->seg.id, key, err);
+	if (rc < 0)
+		pending_fail(w, err);
+	else if (l->in_log)
+		og_journal_layer_bytes(p->sd->journal, l, on_body_fetched, w);
+	else
+		og_store_get_fd(p->sd->store, key, on_segment_fetched, w);
+	return 0;
+}
+
+/* ---- GRAPH_INIT ---- */
+
+static void on_init_done(void *arg, const struct og_error *err)
+{
+	struct pending *w = arg;
+	struct og_buf b = { 0 };
+
+	if (err->code < 0) {
+		pending_fail(w, err);
+		return;
+	}
+	og_put_str(&b, "{}");
+	pending_answer(w, OG_IPC_REPORT, &b, -1);
+	og_buf_fini(&b);
+}
+
+int on_graph_init(void *arg, struct og_ipc_msg *m, struct og_error *err)
+{
+	struct peer *p = arg;
+	struct pending *w = pending_new(p, m, err);
+	struct og_journal_config cfg = storaged_config(p->sd);
+	struct og_journal_genesis g = { 0 };
+	struct og_type_decl *types;
+	struct og_wire_init in;
+	struct og_slice body;
+	int rc;
+
+	if (!w)
+		return 0;
+	/* The put may outlive this message. */
+	body = og_arena_slice(&w->arena, m->body);
+	rc = body.p ? og_wire_get_init(body, &w->arena, &in, err) : og_error_nomem(err);
+	types = rc == 0 ? og_arena_array(&w->arena, in.ntypes ? in.ntypes : 1, sizeof(*types)) : NULL;
+	if (rc < 0 || !types) {
+		pending_free(w);
+		return rc < 0 ? rc : og_error_nomem(err);
+	}
+	for (uint32_t i = 0; i < in.ntypes; i++)
+		types[i] = (struct og_type_decl){ in.types[i].type_id, in.types[i].kind == 1 ? 'e' : 'n', in.types[i].name };
+	g.schema = in.schema;
+	g.types = types;
+	g.ntypes = in.ntypes;
+	g.force = in.force;
+	if (!p->sd->store)
+		pending_fail(w, &p->sd->open_error);
+	else
+		og_journal_init(&cfg, &g, on_init_done, w);
+	return 0;
+}
+
+/* ---- MAINTAIN ---- */
+
+struct verify {
+	struct pending *w;
+	struct og_buf faults;
+	struct og_json_writer json;
+};
+
+static void on_verify_fault(void *arg, const char *text)
+{
+	struct verify *v = arg;
+
+	og_json_put_str(&v->json, text);
+}
+
+static void on_verified(void *arg, const struct og_verify_report *r, const struct og_error *err)
+{
+	struct verify *v = arg;
+	struct og_json_writer *j = &v->json;
+	struct og_buf b = { 0 };
+
+	if (err->code < 0) {
+		pending_fail(v->w, err);
+	} else {
+		og_json_end_array(j);
+		og_json_member_u64(j, "objects", r->objects);
+		og_json_member_u64(j, "records", r->records);
+		og_json_member_u64(j, "bodies", r->bodies);
+		og_json_member_u64(j, "checkpoints", r->checkpoints);
+		og_json_member_u64(j, "segments", r->segments);
+		og_json_member_u64(j, "bytes", r->bytes);
+		og_json_end_object(j);
+		og_put_bytes(&b, og_buf_view(&v->faults));
+		pending_answer(v->w, OG_IPC_REPORT, &b, -1);
+	}
+	og_buf_fini(&b);
+	og_buf_fini(&v->faults);
+	free(v);
+}
+
+static void start_verify(struct pending *w)
+{
+	struct og_journal_config cfg = storaged_config(w->sd);
+	struct verify *v = calloc(1, sizeof(*v));
+	struct og_error err = { 0 };
+
+	if (!v) {
+		og_error_nomem(&err);
+		pending_fail(w, &err);
+		return;
+	}
+	v->w = w;
+	og_json_writer_init(&v->json, &v->faults, false);
+	og_json_begin_object(&v->json);
+	og_json_member_array(&v->json, "faults");
+	cfg.read_only = true;
+	og_journal_verify(&cfg, on_verify_fault, on_verified, v);
+}
+
+static void on_checkpointed(void *arg, const struct og_error *err)
+{
+	on_init_done(arg, err);
+}
+
+int on_maintain(void *arg, struct og_ipc_msg *m, struct og_error *err)
+{
+	struct peer *p = arg;
+	struct pending *w = pending_new(p, m, err);
+	struct og_reader r = og_ipc_body(m);
+	struct og_slice verb = og_read_bytes(&r);
+
+	if (!w)
+		return 0;
+	if (og_reader_end(&r, err) < 0) {
+		pending_free(w);
+		return err->code;
+	}
+	if (!p->sd->store) {
+		pending_fail(w, &p->sd->open_error);
+	} else if (og_slice_is(verb, "verify")) {
+		start_verify(w);
+	} else if (og_slice_is(verb, "checkpoint")) {
+		if (sd_no_journal(p->sd, err) < 0)
+			pending_fail(w, err);
+		else
+			og_journal_checkpoint(p->sd->journal, false, on_checkpointed, w);
+	} else {
+		og_error_set(err, OG_ERR_UNSUPPORTED, "maintenance '%.*s' is not available in this version", OG_FMT(verb));
+		pending_fail(w, err);
+	}
+	return 0;
+}
