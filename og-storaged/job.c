@@ -238,7 +238,8 @@ static void on_body(void *arg, struct og_slice bytes, const struct og_error *err
 
 	if (e.code == 0 && j) {
 		og_buf_slice(&j->layers[f->index].body, bytes);
-		(void)og_buf_ok(&j->layers[f->index].body, &e);
+		if (og_buf_ok(&j->layers[f->index].body, &e) < 0)
+			og_error_nomem(&e);
 	}
 	layer_arrived(f, &e);
 }

@@ -295,7 +295,7 @@ static int match_scan(struct mut *m, struct net_type *nt, const struct pred *p, 
 	og_arena_init(&scratch, 0);
 	while (rc == 0 && (got = og_view_scan(nt->base, &cursor, slots, OG_COUNT(slots))) > 0) {
 		for (size_t i = 0; rc == 0 && i < got; i++) {
-			bool yes;
+			bool yes = false;
 
 			if (pending && net_find(nt, og_view_id(nt->base, slots[i])))
 				continue;	/* an earlier statement's image of it counts, below */

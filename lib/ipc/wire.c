@@ -91,6 +91,52 @@ static void *read_array(struct og_reader *r, struct og_arena *a, uint32_t *n, si
 	return p;
 }
 
+void og_wire_put_error(struct og_buf *b, const struct og_error *e)
+{
+	og_put_u32(b, (uint32_t)e->code);
+	og_put_u64(b, e->pos.line);
+	og_put_u64(b, e->pos.column);
+	og_put_u64(b, e->pos.byte);
+	og_put_u8(b, (uint8_t)e->detail.kind);
+	og_put_str(b, e->detail.name);
+	og_put_str(b, e->detail.id);
+	og_put_u64(b, e->detail.expected);
+	og_put_u64(b, e->detail.actual);
+	og_put_str(b, e->message);
+}
+
+static void copy_text(char *out, size_t size, struct og_slice s)
+{
+	size_t n = OG_MIN(s.len, size - 1);
+
+	if (n)
+		memcpy(out, s.p, n);
+	out[n] = '\0';
+}
+
+int og_wire_get_error(struct og_slice body, struct og_error *out, struct og_error *err)
+{
+	struct og_reader r = og_reader_init(body);
+	struct og_error e = { 0 };
+
+	e.code = (int32_t)og_read_u32(&r);
+	e.pos.line = og_read_u64(&r);
+	e.pos.column = og_read_u64(&r);
+	e.pos.byte = og_read_u64(&r);
+	e.detail.kind = read_enum(&r, OG_DETAIL_NONE, OG_DETAIL_LIMIT);
+	copy_text(e.detail.name, sizeof(e.detail.name), og_read_bytes(&r));
+	copy_text(e.detail.id, sizeof(e.detail.id), og_read_bytes(&r));
+	e.detail.expected = og_read_u64(&r);
+	e.detail.actual = og_read_u64(&r);
+	copy_text(e.message, sizeof(e.message), og_read_bytes(&r));
+	if (e.code >= 0)
+		e.code = OG_ERR_INTERNAL;
+	if (og_reader_end(&r, err) < 0)
+		return err->code;
+	*out = e;
+	return 0;
+}
+
 void og_wire_put_open(struct og_buf *b, const struct og_wire_open *o)
 {
 	og_put_bytes(b, o->branch);

@@ -17,6 +17,10 @@ struct og_wire_hash128 {
 	uint64_t hi, lo;
 };
 
+/* FAILED: any refusal, as an og_error that reaches the user unchanged. */
+void og_wire_put_error(struct og_buf *b, const struct og_error *e);
+int og_wire_get_error(struct og_slice body, struct og_error *out, struct og_error *err) OG_MUST_CHECK;
+
 /* GRAPH_OPEN: which state. */
 struct og_wire_open {
 	struct og_slice branch;		/* name; "main" */
