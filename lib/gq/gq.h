@@ -28,14 +28,17 @@ struct gq_bindings {
 };
 
 /*
- * Binds a JSON object (NULL or JSON null = {}) to the declared types. Dates stay OG_V_STRING texts until they are used
- * (gq_use_param parses them); F32 stays double.
+ * Binds a JSON object (NULL or JSON null = {}) to the declared types and takes the time for now(). Dates and blobs stay
+ * OG_V_STRING texts until they are used (gq_eval_const parses dates), F32 stays double. Nothing points into `params` afterwards.
  */
 int gq_bind(struct og_arena *a, const struct gq_query *q, const struct og_json *params, struct gq_bindings *out,
 	    struct og_error *err) OG_MUST_CHECK;
 /*
- * The value of a literal, parameter or now() expression as it is compared with or stored in something of type `as` (NULL: as it is):
- * dates parsed (OG_ERR_BAD "invalid Date literal '<s>'"), F32 rounding, integer and float kinds kept for exact comparison.
+ * The value of a checked literal, parameter or now() expression as it is compared with something of type `as` (NULL: as it is; for a
+ * list property and a scalar value: membership). Texts of dates are parsed (OG_ERR_BAD "invalid Date literal '<s>'"), numbers beside
+ * F32 rounded to single, a list beside a vector becomes one; otherwise integers and floats stay what they are, for exact comparison.
+ * With `as` NULL a list literal of integers and floats is refused. Values to be stored: as NULL is wrong for such lists; pass the
+ * property's type, then og_prop_from_value (schema/rowcheck.h).
  */
 int gq_eval_const(struct og_arena *a, const struct gq_query *q, const struct gq_bindings *b, const struct gq_expr *x,
 		  const struct og_proptype *as, struct og_value *out, struct og_error *err) OG_MUST_CHECK;
