@@ -36,6 +36,7 @@ struct og_op {
 	bool cancelled;			/* nobody waits: no callback */
 	bool starting, ended;		/* within og_op_query / og_op_mutate */
 	bool off_loop;			/* a thread works on it */
+	bool moved_on;			/* a mutation went on to the long pool */
 	atomic_int cancel;
 	struct event *timer;
 	struct og_error err;
@@ -373,6 +374,7 @@ static bool mutation_is_short(const struct og_op *op)
 
 static void mutate_again(struct og_op *op)
 {
+	op->moved_on = false;
 	op_release(op);
 	og_arena_fini(&op->arena_run);
 	og_arena_init(&op->arena_run, op->ops->query_memory);
@@ -444,7 +446,12 @@ static int mutate_step(void *arg, uint64_t budget_us)
 {
 	struct og_op *op = arg;
 
-	(void)budget_us;	/* one piece: the long pool runs at the lowest priority */
+	(void)budget_us;
+	/* One piece of any length: only for the long pool, where whoever is not finished at once goes. */
+	if (!op->moved_on) {
+		op->moved_on = true;
+		return 1;
+	}
 	return og_mutate_run(&op->arena_run, op->plan->query, &op->bindings, op->view, &op->limits, &op->ids, &op->ws, &op->err);
 }
 
