@@ -33,8 +33,8 @@ struct og_op {
 	og_query_cb query_cb;
 	og_mutate_cb mutate_cb;
 	void *arg;
-	bool cancelled;			/* nobody waits: no callback */
 	bool starting, ended;		/* within og_op_query / og_op_mutate */
+	bool kept;			/* the result is still being read */
 	bool off_loop;			/* a thread works on it */
 	bool moved_on;			/* a mutation went on to the long pool */
 	atomic_int cancel;
@@ -132,29 +132,40 @@ static void op_free(struct og_op *op)
 /* Frees, or leaves that to the caller that is still inside of og_op_query / og_op_mutate. */
 static void op_end(struct og_op *op)
 {
-	if (op->starting)
-		op->ended = true;
-	else
+	op->ended = true;
+	if (!op->starting && !op->kept)
+		op_free(op);
+}
+
+void og_op_keep(struct og_op *op)
+{
+	op->kept = true;
+}
+
+void og_op_release(struct og_op *op)
+{
+	op->kept = false;
+	if (op->ended && !op->starting)
 		op_free(op);
 }
 
 static void op_fail(struct og_op *op, const struct og_error *err)
 {
-	if (!op->cancelled) {
-		if (op->mutation)
-			op->mutate_cb(op->arg, NULL, err);
-		else
-			op->query_cb(op->arg, NULL, err);
-	}
+	if (op->mutation)
+		op->mutate_cb(op->arg, NULL, err);
+	else
+		op->query_cb(op->arg, NULL, err);
 	op_end(op);
 }
 
-void og_op_cancel(struct og_op *op)
+void og_op_stop(struct og_op *op)
 {
-	if (!op)
-		return;
-	op->cancelled = true;
 	atomic_store(&op->cancel, OG_ERR_CANCELLED);
+}
+
+static bool stopped(const struct og_op *op)
+{
+	return atomic_load(&op->cancel) == OG_ERR_CANCELLED;
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *arg)
@@ -239,11 +250,18 @@ static void on_state(void *arg, struct og_snap *snap, const struct og_error *err
 	struct og_op *op = arg;
 	struct og_error e = { 0 };
 
-	if (op->cancelled || !snap) {
+	if (snap && stopped(op)) {
+		og_error_set(&e, OG_ERR_CANCELLED, "cancelled");
+		op_fail(op, &e);
+		return;
+	}
+	if (!snap) {
+		struct og_error early = { 0 };
+
 		e = *err;
 		/* A text that does not parse is the first thing wrong, whatever the branch. */
-		if (!op->cancelled && e.code == OG_ERR_NOT_FOUND)
-			(void)early_errors(op, &e);
+		if (e.code == OG_ERR_NOT_FOUND && early_errors(op, &early) < 0)
+			e = early;
 		op_fail(op, &e);
 		return;
 	}
@@ -297,16 +315,15 @@ static void query_done(struct og_op *op)
 {
 	struct og_query_result r = { 0 };
 
-	if (!op->cancelled) {
-		r.query_name = op->plan->query->name;
-		r.branch = op->snapshot.p ? og_slice(NULL, 0) : op->snap->branch_name;
-		r.snapshot = op->snapshot;
-		r.commit = op->snap->commit;
-		r.row_count = og_exec_row_count(op->exec);
-		r.columns_json = og_exec_columns_json(op->exec);
-		r.rows_json = og_exec_rows_json(op->exec);
-		op->query_cb(op->arg, &r, &op->err);
-	}
+	r.query_name = op->plan->query->name;
+	r.branch = op->snapshot.p ? og_slice(NULL, 0) : op->snap->branch_name;
+	r.snapshot = op->snapshot;
+	r.commit = op->snap->commit;
+	r.row_count = og_exec_row_count(op->exec);
+	r.columns_json = og_exec_columns_json(op->exec);
+	r.rows_json = og_exec_rows_json(op->exec);
+	r.op = op;
+	op->query_cb(op->arg, &r, &op->err);
 	op_end(op);
 }
 
@@ -385,16 +402,14 @@ static void mutate_reply(struct og_op *op, const struct og_wire_commit *commit)
 {
 	struct og_mutate_result r = { 0 };
 
-	if (!op->cancelled) {
-		r.query_name = op->plan->query->name;
-		r.branch = op->snap->branch_name;
-		r.affected_nodes = op->ws.affected_nodes;
-		r.affected_edges = op->ws.affected_edges;
-		r.committed = commit != NULL;
-		if (commit)
-			r.commit = *commit;
-		op->mutate_cb(op->arg, &r, &op->err);
-	}
+	r.query_name = op->plan->query->name;
+	r.branch = op->snap->branch_name;
+	r.affected_nodes = op->ws.affected_nodes;
+	r.affected_edges = op->ws.affected_edges;
+	r.committed = commit != NULL;
+	if (commit)
+		r.commit = *commit;
+	op->mutate_cb(op->arg, &r, &op->err);
 	op_end(op);
 }
 
@@ -413,7 +428,7 @@ static void on_written(void *arg, const struct og_write_result *w)
 	case OG_WRITE_AGAIN:
 		break;
 	}
-	if (op->cancelled || (w->counted && ++op->tries > REEVALUATIONS)) {
+	if (w->counted && ++op->tries > REEVALUATIONS) {
 		og_error_set(&err, OG_ERR_CONFLICT, "manifest publish exhausted %u retries against concurrent writers", REEVALUATIONS);
 		op_fail(op, &err);
 		return;
@@ -461,7 +476,7 @@ static void mutate_finished(void *arg)
 
 	op->off_loop = false;
 	stop_reason(op);
-	if (op->err.code < 0 || op->cancelled)
+	if (op->err.code < 0)
 		op_fail(op, &op->err);
 	else
 		mutate_commit(op);
@@ -491,9 +506,9 @@ static void on_pinned(void *arg, struct og_view *v, const struct og_error *err)
 {
 	struct og_op *op = arg;
 
-	if (!v || op->cancelled) {
+	if (!v) {
 		/* Its images were given up meanwhile: the state is taken again, with the images of now. */
-		if (!op->cancelled && err->code == OG_ERR_GONE && !op->snapshot.p && op->tries++ < REEVALUATIONS) {
+		if (err->code == OG_ERR_GONE && !op->snapshot.p && op->tries++ < REEVALUATIONS) {
 			mutate_again(op);
 			return;
 		}
@@ -559,7 +574,8 @@ static struct og_op *launch(struct og_op *op)
 	op->starting = false;
 	if (!op->ended)
 		return op;
-	op_free(op);
+	if (!op->kept)
+		op_free(op);
 	return NULL;
 }
 

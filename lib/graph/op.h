@@ -40,8 +40,9 @@ struct og_ulid_gen *og_ops_ids(struct og_ops *o);
 
 /* A running operation, for cancelling; gone once its callback has run. */
 struct og_op;
-/* Nobody waits any more: no callback. A commit that is under way goes on. */
-void og_op_cancel(struct og_op *op);
+/* Nobody wants the answer any more: the operation ends soon, its callback gets OG_ERR_CANCELLED (or the result, if that was first). A commit that is under
+ * way goes on. */
+void og_op_stop(struct og_op *op);
 
 enum og_query_route {
 	OG_QUERY_READ_ONLY,	/* refuses mutations, naming the route for them */
@@ -64,8 +65,12 @@ struct og_query_result {
 	struct og_ulid commit;
 	uint64_t row_count;
 	struct og_slice columns_json, rows_json; /* compact arrays */
+	struct og_op *op;		/* for og_op_keep */
 };
 typedef void (*og_query_cb)(void *arg, const struct og_query_result *r, const struct og_error *err);
+/* Within the callback of a query: its result stays valid until og_op_release. */
+void og_op_keep(struct og_op *op);
+void og_op_release(struct og_op *op);
 /* NULL when cb has run already. */
 struct og_op *og_op_query(struct og_ops *o, const struct og_query_req *req, og_query_cb cb, void *arg);
 
