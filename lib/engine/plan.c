@@ -462,7 +462,8 @@ static int build_key(struct builder *b, const struct gq_key *k, struct eng_key *
 	return og_error_set(b->err, OG_ERR_BAD, "unsupported ordering expression");
 }
 
-/* All variables of the match, by name; one name's (only `_` repeats) in order of appearance. */
+/* All variables of the match, by name; one name's (only `_` repeats) in order of appearance. The edge of `$_:` is bound to nothing: rows that differ
+ * in it alone look the same. */
 static int build_ties(struct builder *b)
 {
 	struct og_plan *p = b->p;
@@ -470,7 +471,7 @@ static int build_ties(struct builder *b)
 	p->ties = og_arena_array(b->a, p->nvars, sizeof(*p->ties));
 	if (!p->ties)
 		return no_memory(b);
-	for (uint32_t i = 0; i < p->nvars; i++) {
+	for (uint32_t i = 0; i < p->q->read.nvars; i++) {
 		uint32_t at = p->nties;
 		int rc;
 

@@ -64,7 +64,8 @@ static bool bound_traversal(const struct og_exec *x, struct bound *b, const stru
 		end = b->nslots;
 	}
 	b->nslots -= first;
-	memmove(b->slots, b->slots + first, b->nslots * sizeof(*b->slots));
+	if (b->nslots)
+		memmove(b->slots, b->slots + first, b->nslots * sizeof(*b->slots));
 	b->rows = b->nslots;
 	b->var = to;
 	return true;
