@@ -726,21 +726,20 @@ static enum got receive(struct og_chan *c, uint8_t *buf, size_t size, size_t *le
 	return GOT_PACKET;
 }
 
-static void on_readable(evutil_socket_t sock, short what, void *arg)
+/* Up to `max` packets. False: nothing more is there, or the channel has died. */
+static bool read_some(struct og_chan *c, int max)
 {
-	struct og_chan *c = arg;
 	uint8_t buf[OG_IPC_HEADER_SIZE + OG_IPC_INLINE_MAX];
 	enum got got = GOT_PACKET;
 
-	enter(c);
-	for (int i = 0; i < READ_PACKETS && c->alive && got == GOT_PACKET; i++) {
+	for (int i = 0; i < max && c->alive && got == GOT_PACKET; i++) {
 		struct og_error err = { 0 };
 		size_t len = 0;
 		int fd = -1;
 
 		if (full(c) && !c->write_broken) {
 			event_del(&c->read);
-			break;
+			return false;
 		}
 		got = receive(c, buf, sizeof(buf), &len, &fd, &err);
 		if (got == GOT_PACKET && on_packet(c, og_slice(buf, len), &fd, &err) < 0)
@@ -749,6 +748,23 @@ static void on_readable(evutil_socket_t sock, short what, void *arg)
 		if (got == GOT_END || got == GOT_ERROR)
 			die(c, &err);
 	}
+	return c->alive && got == GOT_PACKET;
+}
+
+static void on_readable(evutil_socket_t sock, short what, void *arg)
+{
+	struct og_chan *c = arg;
+
+	enter(c);
+	(void)read_some(c, READ_PACKETS); /* the loop calls again while there is more */
+	leave(c);
+}
+
+void og_chan_read_now(struct og_chan *c)
+{
+	enter(c);
+	while (read_some(c, READ_PACKETS))
+		;
 	leave(c);
 }
 

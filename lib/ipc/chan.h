@@ -93,6 +93,10 @@ size_t og_chan_queued(const struct og_chan *c);
 /* Waits up to ms (poll) until the queue is empty: for last words before exit. */
 void og_chan_flush(struct og_chan *c, int ms);
 
+/* Handles whatever has arrived, up to the end if the peer is gone: for the last words of a process that has ended. The channel may be
+ * closed() in the course of it. */
+void og_chan_read_now(struct og_chan *c);
+
 /* A push. body may be NULL (empty), fd -1. A failed og_buf is OG_ERR_NOMEM. */
 int og_chan_send(struct og_chan *c, enum og_ipc_type type, const struct og_buf *body, int fd, struct og_error *err);
 /* Asks. deadline_ms 0: none. *request (may be NULL) names it for og_chan_forget. On failure (OG_ERR_UNAVAILABLE, ...) fn

@@ -12,6 +12,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define CAP(name) (1ULL << CAP_##name)
@@ -162,6 +163,8 @@ static int lock_paths(enum og_lock_kind kind, const struct og_lock_path *paths, 
 	case OG_LOCK_WORKER:
 		/* Trimming another thread's heap makes the C library open a file of /proc, which would kill us. */
 		mallopt(M_TRIM_THRESHOLD, INT_MAX);
+		/* So does the first conversion of a time, gmtime_r's too, that of a log line. */
+		tzset();
 		return og_proc_landlock(NULL, 0, OG_DENY_BIND | OG_DENY_CONNECT, held, err);
 	case OG_LOCK_STORAGED:
 		return og_proc_landlock(paths, npaths, OG_DENY_BIND, held, err);

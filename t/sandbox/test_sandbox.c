@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 
 /* What a process finds that was started before its lock. */
 struct things {
@@ -303,6 +304,7 @@ static int try_time_and_print(struct things *t)
 	struct pollfd p = { .fd = t->listener, .events = POLLIN };
 	char text[64];
 
+	og_log(OG_LOG_INFO, "probe", "text=\"a line of a locked worker\"");
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	snprintf(text, sizeof(text), "%ld %g", (long)ts.tv_sec, 1.5);
 	if (poll(&p, 1, 1) != 0)
