@@ -15,30 +15,54 @@ struct end {
 	unsigned shift;
 };
 
+/* Edges looked up at a time. */
+#define ENDS_CHUNK 256u
+
+/* The ids at one end of the places [from, from + n). */
+static int end_ids(const struct og_job *j, const struct end *e, const struct og_job_column *col, uint32_t from, uint32_t n, struct og_slice *ids,
+		   struct og_error *err)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t row, layer = og_job_at(j, from + i, &row);
+		const struct og_colvec *v = &col->layers[layer];
+
+		if (v->rows == 0 || og_colvec_is_null(v, row))
+			return og_error_set(err, OG_ERR_CORRUPT, "layer %u: an edge without a %s", layer, e->name);
+		ids[i] = og_colvec_str(v, row);
+	}
+	return 0;
+}
+
+static int find_chunk(struct og_job *j, const struct end *e, const struct og_job_column *col, uint32_t from, uint32_t n, struct og_error *err)
+{
+	struct og_slice ids[ENDS_CHUNK];
+	uint32_t slots[ENDS_CHUNK];
+	int rc;
+
+	if ((rc = end_ids(j, e, col, from, n, ids, err)) < 0)
+		return rc;
+	if (e->idx)
+		og_idx_find_many(e->idx, e->ids, e->nids, ids, n, slots);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t row;
+
+		if (!e->idx || slots[i] == OG_SLOT_NONE)
+			return og_error_set(err, OG_ERR_CORRUPT, "layer %u: %s \"%.*s\" of an edge does not exist", og_job_at(j, from + i, &row),
+					    e->name, OG_FMT(ids[i]));
+		j->ends[from + i] |= (uint64_t)slots[i] << e->shift;
+	}
+	return 0;
+}
+
 static int find_ends(struct og_job *j, const struct end *e, struct og_error *err)
 {
 	struct og_job_column col;
-	struct og_slice last = { 0 };
-	uint32_t slot = OG_SLOT_NONE;
 	int rc = og_job_column(j, e->prop_id, &og_type_string, &col, err);
+	uint32_t n;
 
-	for (uint32_t i = 0; rc == 0 && i < j->nplaces; i++) {
-		uint32_t row, layer = og_job_at(j, i, &row);
-		const struct og_colvec *v = &col.layers[layer];
-		struct og_slice id;
-
-		if (v->rows == 0 || og_colvec_is_null(v, row)) {
-			rc = og_error_set(err, OG_ERR_CORRUPT, "layer %u: an edge without a %s", layer, e->name);
-			break;
-		}
-		id = og_colvec_str(v, row);
-		/* Segments come sorted by source, so neighbours often share it. */
-		if (i == 0 || !og_slice_eq(id, last))
-			slot = e->idx ? og_idx_find(e->idx, e->ids, e->nids, id) : OG_SLOT_NONE;
-		last = id;
-		if (slot == OG_SLOT_NONE)
-			rc = og_error_set(err, OG_ERR_CORRUPT, "layer %u: %s \"%.*s\" of an edge does not exist", layer, e->name, OG_FMT(id));
-		j->ends[i] |= (uint64_t)slot << e->shift;
+	for (uint32_t from = 0; rc == 0 && from < j->nplaces; from += n) {
+		n = OG_MIN(ENDS_CHUNK, j->nplaces - from);
+		rc = find_chunk(j, e, &col, from, n, err);
 	}
 	og_job_column_fini(&col);
 	return rc;

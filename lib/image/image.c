@@ -109,25 +109,27 @@ static int open_col(const struct opening *o, struct og_img *img)
 
 static int open_idx(const struct opening *o, struct og_img *img)
 {
-	uint64_t cap = o->head->bufs[OG_BUF_TAGS].len;
-	const uint8_t *tags = buffer(o, OG_BUF_TAGS);
-	const uint32_t *idx = buffer(o, OG_BUF_IDX);
+	const struct og_idx_bucket *idx = buffer(o, OG_BUF_IDX);
+	uint64_t n = o->head->bufs[OG_BUF_IDX].len / sizeof(*idx), used = 0;
 	uint32_t beyond = 0;
 
-	if (cap == 0 || (cap & (cap - 1)) != 0 || !has(o, OG_BUF_IDX, cap, sizeof(*idx)))
+	if (n == 0 || n > UINT32_MAX || !has(o, OG_BUF_IDX, n, sizeof(*idx)))
 		return bad(o, OG_BUF_IDX, "an index of the wrong size");
 	if (o->head->rows > UINT32_MAX)
 		return bad(o, OG_BUF_IDX, "an index of too many rows");
-	/* A search ends at a free entry, so there must be one. */
-	if (!memchr(tags, 0, cap))
-		return bad(o, OG_BUF_TAGS, "an index without a free entry");
-	for (uint64_t i = 0; i < cap; i++)
-		beyond |= tags[i] != 0 && idx[i] >= o->head->rows;
+	for (uint64_t b = 0; b < n; b++)
+		for (unsigned i = 0; i < OG_IDX_WAYS; i++) {
+			bool taken = idx[b].tags[i] != 0;
+
+			used += taken;
+			beyond |= taken && idx[b].slots[i] >= o->head->rows;
+		}
 	if (beyond)
 		return bad(o, OG_BUF_IDX, "an index entry beyond the rows");
+	if (used == n * OG_IDX_WAYS)
+		return bad(o, OG_BUF_IDX, "an index without a free entry");
 	img->idx = idx;
-	img->idx_tag = tags;
-	img->idx_mask = cap - 1;
+	img->nidx = n;
 	return 0;
 }
 
@@ -271,26 +273,115 @@ void og_img_unref(struct og_img *i)
 	free(i);
 }
 
-uint32_t og_idx_find(const struct og_img *idx, struct og_img *const *ids, uint32_t nids, struct og_slice id)
+/*
+ * Bytes of `word` equal to `tag`, as bits 7, 15, ... Exact up to the first one; above it a byte may be reported wrongly, which costs a comparison.
+ * Source: the zero byte test in "Bit Twiddling Hacks" (Anderson).
+ */
+static inline uint64_t same_bytes(uint64_t word, uint8_t tag)
 {
-	uint64_t hash = og_hash(id), pos = hash >> 8 & idx->idx_mask;
-	uint8_t tag = (uint8_t)hash ? (uint8_t)hash : 1;
+	uint64_t x = word ^ 0x0101010101010101ull * tag;
 
-	for (; idx->idx_tag[pos]; pos = (pos + 1) & idx->idx_mask) {
-		uint32_t slot, row;
-		const struct og_colpart *part;
+	return (x - 0x0101010101010101ull) & ~x & 0x8080808080808080ull;
+}
 
-		if (idx->idx_tag[pos] != tag)
-			continue;
-		slot = idx->idx[pos];
-		row = slot & (OG_IMG_PART_ROWS - 1);
-		if (slot >> OG_IMG_PART_SHIFT >= nids)
-			continue;
-		part = &ids[slot >> OG_IMG_PART_SHIFT]->col;
-		if (row < part->rows && og_slice_eq(og_colpart_str(part, row), id))
-			return slot;
+/* Ways of a bucket whose tag it is, as bits 8 * way + 7; the ways from 8 on are in hi. */
+static inline void match(const struct og_idx_bucket *b, uint8_t tag, uint64_t *lo, uint64_t *hi)
+{
+	*lo = same_bytes(og_le64(b->tags), tag);
+	*hi = same_bytes(og_le32(b->tags + 8), tag) & 0x80808080u;
+}
+
+static inline bool has_free(const struct og_idx_bucket *b)
+{
+	/* Filled from the front. */
+	return b->tags[OG_IDX_WAYS - 1] == 0;
+}
+
+static inline uint8_t tag_of(uint64_t hash)
+{
+	return (uint8_t)hash ? (uint8_t)hash : 1;
+}
+
+static inline bool id_is(struct og_img *const *ids, uint32_t nids, uint32_t slot, struct og_slice id)
+{
+	uint32_t row = slot & (OG_IMG_PART_ROWS - 1), part = slot >> OG_IMG_PART_SHIFT;
+
+	return part < nids && row < ids[part]->col.rows && og_slice_eq(og_colpart_str(&ids[part]->col, row), id);
+}
+
+static uint32_t find_hashed(const struct og_img *idx, struct og_img *const *ids, uint32_t nids, struct og_slice id, uint64_t hash)
+{
+	/* In a damaged index no bucket may look free: one round, then it is over. */
+	for (uint64_t i = 0, pos = og_idx_bucket_of(hash, idx->nidx); i < idx->nidx; i++, pos = pos + 1 < idx->nidx ? pos + 1 : 0) {
+		const struct og_idx_bucket *b = &idx->idx[pos];
+		uint64_t lo, hi;
+
+		match(b, tag_of(hash), &lo, &hi);
+		for (; lo; lo &= lo - 1) {
+			uint32_t slot = b->slots[__builtin_ctzll(lo) >> 3];
+
+			if (id_is(ids, nids, slot, id))
+				return slot;
+		}
+		for (; hi; hi &= hi - 1) {
+			uint32_t slot = b->slots[8 + (__builtin_ctzll(hi) >> 3)];
+
+			if (id_is(ids, nids, slot, id))
+				return slot;
+		}
+		if (has_free(b))
+			break;
 	}
 	return OG_SLOT_NONE;
+}
+
+uint32_t og_idx_find(const struct og_img *idx, struct og_img *const *ids, uint32_t nids, struct og_slice id)
+{
+	return find_hashed(idx, ids, nids, id, og_hash(id));
+}
+
+/* Look-ups under way at a time: enough to keep the memory busy, few enough for the line fill buffers. */
+#define FIND_GROUP 16u
+
+/* The likely slot of an id from its first bucket; OG_SLOT_NONE where the bucket has none. */
+static inline uint32_t candidate(const struct og_idx_bucket *b, uint8_t tag)
+{
+	uint64_t lo, hi;
+
+	match(b, tag, &lo, &hi);
+	if (lo)
+		return b->slots[__builtin_ctzll(lo) >> 3];
+	return hi ? b->slots[8 + (__builtin_ctzll(hi) >> 3)] : OG_SLOT_NONE;
+}
+
+static void find_group(const struct og_img *idx, struct og_img *const *ids, uint32_t nids, const struct og_slice *want, size_t n, uint32_t *slots)
+{
+	uint64_t hash[FIND_GROUP];
+
+	for (size_t i = 0; i < n; i++) {
+		hash[i] = og_hash(want[i]);
+		__builtin_prefetch(&idx->idx[og_idx_bucket_of(hash[i], idx->nidx)]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		slots[i] = candidate(&idx->idx[og_idx_bucket_of(hash[i], idx->nidx)], tag_of(hash[i]));
+		if (slots[i] >> OG_IMG_PART_SHIFT < nids)
+			__builtin_prefetch(&ids[slots[i] >> OG_IMG_PART_SHIFT]->col.offsets[slots[i] & (OG_IMG_PART_ROWS - 1)]);
+	}
+	for (size_t i = 0; i < n; i++) {
+		uint32_t row = slots[i] & (OG_IMG_PART_ROWS - 1), part = slots[i] >> OG_IMG_PART_SHIFT;
+
+		if (part < nids && row < ids[part]->col.rows)
+			__builtin_prefetch((const char *)ids[part]->col.values + ids[part]->col.offsets[row]);
+	}
+	for (size_t i = 0; i < n; i++)
+		if (slots[i] == OG_SLOT_NONE || !id_is(ids, nids, slots[i], want[i]))
+			slots[i] = find_hashed(idx, ids, nids, want[i], hash[i]);
+}
+
+void og_idx_find_many(const struct og_img *idx, struct og_img *const *ids, uint32_t nids, const struct og_slice *want, size_t n, uint32_t *slots)
+{
+	for (size_t at = 0; at < n; at += FIND_GROUP)
+		find_group(idx, ids, nids, want + at, OG_MIN(FIND_GROUP, n - at), slots + at);
 }
 
 size_t og_col_width(enum og_scalar s)

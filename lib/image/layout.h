@@ -18,7 +18,7 @@
 /* IDS, COL. */
 enum { OG_BUF_VALIDITY, OG_BUF_VALUES, OG_BUF_OFFSETS, OG_BUF_CHILD_VALIDITY, OG_BUF_CHILD_OFFSETS, OG_BUF_CHILD_BYTES };
 /* IDX. */
-enum { OG_BUF_IDX, OG_BUF_TAGS };
+enum { OG_BUF_IDX };
 /* ADJ: the four of one direction, forward first. */
 enum { OG_BUF_BITMAP, OG_BUF_RANK, OG_BUF_RUNS, OG_BUF_PEERS, OG_BUF_IN = 4 };
 

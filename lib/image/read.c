@@ -96,20 +96,38 @@ size_t og_view_scan(const struct og_view_type *t, uint32_t *cursor, uint32_t *sl
 	return 0;
 }
 
+/* What the base's index says, corrected by the delta. */
+static uint32_t find_newest(const struct og_view_type *t, uint32_t base, struct og_slice id)
+{
+	uint32_t slot;
+
+	if (!t->delta || (base != OG_SLOT_NONE && og_view_live(t, base)))
+		return base;
+	slot = og_delta_find(t->delta, id);
+	return slot != OG_SLOT_NONE && og_view_live(t, slot) ? slot : OG_SLOT_NONE;
+}
+
 uint32_t og_view_find(const struct og_view_type *t, struct og_slice id)
 {
-	uint32_t slot = OG_SLOT_NONE;
+	uint32_t base = OG_SLOT_NONE;
 
 	if (t->base_slots) {
 		assert(t->idx);
-		slot = og_idx_find(t->idx, t->ids, og_view_parts(t), id);
-		if (slot != OG_SLOT_NONE && og_view_live(t, slot))
-			return slot;
+		base = og_idx_find(t->idx, t->ids, og_view_parts(t), id);
 	}
-	if (!t->delta)
-		return OG_SLOT_NONE;
-	slot = og_delta_find(t->delta, id);
-	return slot != OG_SLOT_NONE && og_view_live(t, slot) ? slot : OG_SLOT_NONE;
+	return find_newest(t, base, id);
+}
+
+void og_view_find_many(const struct og_view_type *t, const struct og_slice *ids, size_t n, uint32_t *slots)
+{
+	if (t->base_slots) {
+		assert(t->idx);
+		og_idx_find_many(t->idx, t->ids, og_view_parts(t), ids, n, slots);
+	} else {
+		memset(slots, 0xff, n * sizeof(*slots));
+	}
+	for (size_t i = 0; t->delta && i < n; i++)
+		slots[i] = find_newest(t, slots[i], ids[i]);
 }
 
 struct og_slice og_view_id(const struct og_view_type *t, uint32_t slot)
@@ -155,7 +173,6 @@ struct place {
 	const uint32_t *offsets;
 	const char *bytes;
 	uint32_t row;
-	uint32_t part;			/* whose arrays these are; UINT32_MAX: of none */
 };
 
 /* False: null. */
@@ -164,20 +181,16 @@ static inline bool locate(const struct og_view_type *t, uint32_t prop, uint32_t 
 	const struct og_dlayer *l;
 
 	if (og_view_untouched(t, slot)) {
-		if (slot >> OG_IMG_PART_SHIFT != p->part) {
-			const struct og_colpart *c = og_view_colpart(t, prop, slot);
+		const struct og_colpart *c = og_view_colpart(t, prop, slot);
 
-			p->values = c->values;
-			p->validity = c->validity;
-			p->offsets = c->offsets;
-			p->bytes = c->values;
-			p->part = slot >> OG_IMG_PART_SHIFT;
-		}
+		p->values = c->values;
+		p->validity = c->validity;
+		p->offsets = c->offsets;
+		p->bytes = c->values;
 		p->row = slot & (OG_IMG_PART_ROWS - 1);
 	} else {
 		assert(t->delta && slot < t->slots);
 		p->row = og_delta_row(t->delta, slot, &l);
-		p->part = UINT32_MAX;
 		if (!l)
 			return false;
 		p->values = l->props[prop].values;
@@ -188,24 +201,57 @@ static inline bool locate(const struct og_view_type *t, uint32_t prop, uint32_t 
 	return !p->validity || (p->validity[p->row >> 3] >> (p->row & 7) & 1);
 }
 
-/* One loop a width, so that the type is decided once a batch. */
-#define GATHER(expr, null)                                               \
-	do {                                                             \
-		for (size_t i = 0; i < n; i++) {                         \
-			valid[i] = locate(t, prop, slots[i], &p);        \
-			if (valid[i]) {                                  \
-				out[i] = (expr);                         \
-			} else {                                         \
-				out[i] = (null);                         \
-				nulls++;                                 \
-			}                                                \
-		}                                                        \
+/* How many of the slots, from the first on, are untouched and of one part; p is set for them, but for the row. */
+static size_t plain_run(const struct og_view_type *t, uint32_t prop, const uint32_t *slots, size_t n, struct place *p)
+{
+	uint32_t part = slots[0] >> OG_IMG_PART_SHIFT, base = t->base_slots;
+	size_t k;
+
+	if (!t->delta) {
+		for (k = 0; k < n && slots[k] < base && slots[k] >> OG_IMG_PART_SHIFT == part; k++)
+			;
+	} else {
+		for (k = 0; k < n && slots[k] >> OG_IMG_PART_SHIFT == part && og_view_untouched(t, slots[k]); k++)
+			;
+	}
+	if (k)
+		(void)locate(t, prop, slots[0], p);
+	return k;
+}
+
+/*
+ * One loop a width, so that the type is decided once a batch; rows in a line that the image alone has are read without looking at the delta again.
+ */
+#define GATHER(expr, null)                                                                                   \
+	do {                                                                                                 \
+		for (size_t i = 0, run; i < n; i += run) {                                                   \
+			struct place at = { 0 }, p;                                                          \
+			bool one;                                                                            \
+			run = plain_run(t, prop, slots + i, n - i, &at);                                     \
+			one = run == 0;                                                                      \
+			if (one) {                                                                           \
+				valid[i] = locate(t, prop, slots[i], &at);                                   \
+				run = 1;                                                                     \
+			}                                                                                    \
+			p = at;                                                                              \
+			for (size_t k = i; k < i + run; k++) {                                               \
+				if (!one) {                                                                  \
+					p.row = slots[k] & (OG_IMG_PART_ROWS - 1);                           \
+					valid[k] = !p.validity || (p.validity[p.row >> 3] >> (p.row & 7) & 1); \
+				}                                                                            \
+				if (valid[k]) {                                                              \
+					out[k] = (expr);                                                     \
+				} else {                                                                     \
+					out[k] = (null);                                                     \
+					nulls++;                                                             \
+				}                                                                            \
+			}                                                                                    \
+		}                                                                                            \
 	} while (0)
 #define AT(type_) (((const type_ *)p.values)[p.row])
 
 size_t og_view_gather_i64(const struct og_view_type *t, uint32_t prop, const uint32_t *slots, size_t n, int64_t *out, uint8_t *valid)
 {
-	struct place p = { .part = UINT32_MAX };
 	size_t nulls = 0;
 
 	switch (t->type->props[prop].type.scalar) {
@@ -236,7 +282,6 @@ size_t og_view_gather_i64(const struct og_view_type *t, uint32_t prop, const uin
 
 size_t og_view_gather_f64(const struct og_view_type *t, uint32_t prop, const uint32_t *slots, size_t n, double *out, uint8_t *valid)
 {
-	struct place p = { .part = UINT32_MAX };
 	size_t nulls = 0;
 
 	if (t->type->props[prop].type.scalar == OG_F32) {
@@ -250,7 +295,6 @@ size_t og_view_gather_f64(const struct og_view_type *t, uint32_t prop, const uin
 
 size_t og_view_gather_str(const struct og_view_type *t, uint32_t prop, const uint32_t *slots, size_t n, struct og_slice *out, uint8_t *valid)
 {
-	struct place p = { .part = UINT32_MAX };
 	size_t nulls = 0;
 
 	GATHER(og_slice(p.bytes ? p.bytes + p.offsets[p.row] : "", p.offsets[p.row + 1] - p.offsets[p.row]), og_slice("", 0));
@@ -259,7 +303,6 @@ size_t og_view_gather_str(const struct og_view_type *t, uint32_t prop, const uin
 
 size_t og_view_gather_vec(const struct og_view_type *t, uint32_t prop, const uint32_t *slots, size_t n, const float **out, uint8_t *valid)
 {
-	struct place p = { .part = UINT32_MAX };
 	size_t nulls = 0, dim = t->type->props[prop].type.dim;
 
 	GATHER((const float *)p.values + p.row * dim, NULL);

@@ -91,6 +91,8 @@ bool og_view_untouched(const struct og_view_type *t, uint32_t slot);
 size_t og_view_scan(const struct og_view_type *t, uint32_t *cursor, uint32_t *slots, size_t n);
 /* Slot of a live entity, or OG_SLOT_NONE. Needs IDS and IDX. */
 uint32_t og_view_find(const struct og_view_type *t, struct og_slice id);
+/* The same for n ids, faster a piece where the type is large. */
+void og_view_find_many(const struct og_view_type *t, const struct og_slice *ids, size_t n, uint32_t *slots);
 struct og_slice og_view_id(const struct og_view_type *t, uint32_t slot);
 /* Property value; lists are built in a. NULL value for null. */
 int og_view_value(const struct og_view_type *t, uint32_t prop, uint32_t slot, struct og_arena *a, struct og_value *out);
