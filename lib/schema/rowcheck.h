@@ -28,7 +28,8 @@ int og_rules_pattern(struct og_rules *r, const struct og_type *t, const struct o
 
 /*
  * A JSON value (NULL: member absent) as the property stores it; required-but-absent is the caller's to see (out->kind OG_V_NULL). Wrong types are errors:
- * "property '<p>' expects <type>, got <json>", "property '<p>' value <v> exceeds Int32 range", "invalid Date literal '<s>'", ...
+ * "property '<p>' expects <type>, got <json>" (for a required property the text of og_prop_missing), "property '<p>' value <v> exceeds Int32 range",
+ * "invalid Date literal '<s>'", ... Enum membership is not looked at.
  */
 int og_prop_from_json(struct og_arena *a, const struct og_property *p, const struct og_json *j, struct og_value *out, struct og_error *err) OG_MUST_CHECK;
 /* "non-nullable property '<p>' has null or invalid values" and its variants for vectors and blobs. */
