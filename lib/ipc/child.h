@@ -4,8 +4,9 @@
  * og-master starts them with an empty environment, arguments {program name, role "worker" | "builder" | "storaged"}, stderr,
  * and descriptor 3: the channel to og-master. Over it come LISTEN, SECRETS and CHANNEL, and last START with the settings.
  * og_child_start takes all of these; then the program boots, locks itself down, says READY, and runs its loop.
- * og-cli in direct mode starts og-storaged in the same way; then the channel's other end is the operator (OG_ROLE_OPERATOR),
- * and no CHANNEL comes: the operator's requests arrive on a channel that it hands over with CHANNEL (role operator).
+ * og-cli in direct mode starts og-storaged in the same way, with a third argument "operator": the other end of descriptor 3 is then
+ * og-cli (role OG_ROLE_OPERATOR), which sends START and hands over, by CHANNEL with role operator, the channel for its requests.
+ * og_child_launch does og-cli's part.
  *
  *	static const struct og_child_ops ops = { .channel = on_channel, .drain = on_drain, .stop = on_stop };
  *
@@ -41,10 +42,12 @@
 #define OG_IPC_CHILD_H
 
 #include <event2/event.h>
+#include <sys/types.h>
 
 #include "base/error.h"
 #include "base/map.h"
 #include "ipc/chan.h"
+#include "proc/spawn.h"
 
 #define OG_CHILD_FD 3	       /* the channel to og-master */
 #define OG_CHILD_PEERS_MAX 256 /* channels handed over at the start */
@@ -107,6 +110,26 @@ int og_child_ready(struct og_child *c, uint32_t held, const char *note, struct o
 /* Says REJECTED with the reason (or prints it to stderr when there is no channel), frees everything, returns 1 for exit. */
 int og_child_abort(struct og_child *c, const struct og_error *why);
 void og_child_fini(struct og_child *c);
+
+/*
+ * og-cli's part, the operator: starts og-storaged (path: proc/find.h) with a channel of its own and these settings. secrets_fd may be -1 (og_secrets_take).
+ * *control takes og-storaged's LOG, READY and REJECTED (rules: the caller's, role storaged) and STOP; *fd is our end of the channel for
+ * requests (og_chan_new with self OG_ROLE_OPERATOR, peer OG_ROLE_STORAGED). og-storaged leaves when either channel closes or at STOP; the caller
+ * reaps *pid.
+ */
+struct og_launch_setting {
+	const char *key, *value;
+};
+struct og_launch {
+	const char *path;
+	const struct og_launch_setting *settings;
+	size_t nsettings;
+	int secrets_fd;
+	struct og_spawn_ids ids; /* proc/spawn.h; {0}: as we are */
+	const struct og_chan_cfg *control; /* self and peer are filled in */
+};
+int og_child_launch(struct event_base *base, const struct og_launch *l, pid_t *pid, struct og_chan **control, int *fd,
+		    struct og_error *err) OG_MUST_CHECK;
 
 /* The settings that og-master sends (all decimal texts where numbers):
  *	build_id, log.level (error|warn|info|debug), log.format (text|json), proc (the name for logs)
