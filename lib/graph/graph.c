@@ -223,7 +223,6 @@ static int on_opened(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	s->graph->id = line->base->graph;
 	s->graph->stats.opens++;
 	slot_drop_state(s);
-	pin_adopt(s->line, line);
 	line_unref(s->line);
 	s->line = line;
 	slot_looked(s);

@@ -60,13 +60,6 @@ void pin_fail_all(struct og_graph *g, const struct og_error *err)
 	}
 }
 
-void pin_adopt(struct og_line *old, struct og_line *line)
-{
-	(void)old;
-	(void)line;
-	/* Views that share contents find mapped images again through og-storaged, by one message each. */
-}
-
 static void fetch_remove(struct og_graph *g, struct fetch *f)
 {
 	struct fetch **p;

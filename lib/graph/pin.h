@@ -29,7 +29,5 @@ struct og_graph {
 int graph_unavailable(struct og_error *err);
 /* Ends everything that waits for images. */
 void pin_fail_all(struct og_graph *g, const struct og_error *err);
-/* Images of the old line that the new one can use as well. old may be NULL. */
-void pin_adopt(struct og_line *old, struct og_line *line);
 
 #endif
