@@ -92,8 +92,7 @@ pgrep -f "$tmp/lib" >/dev/null && fail "processes are left"
 # --- drain: a request under way is finished, by SIGINT too
 serve slow
 talk >"$tmp/line" & client=$!
-until_ok 5 grep -q 'child.ready child=worker.1' "$tmp/err"
-sleep 0.3 # the connection must have been accepted; nothing tells that from outside
+until_ok 5 grep -q ' accepted ' "$tmp/err" || fail "no connection"
 stop INT
 wait $client
 grep -q '^[01] ' "$tmp/line" || fail "the request under way was lost"
@@ -101,9 +100,9 @@ grep -q '^[01] ' "$tmp/line" || fail "the request under way was lost"
 # --- a second signal, and the drain's deadline, do not wait
 serve slow --drain-timeout 20
 talk >/dev/null 2>&1 & client=$!
-sleep 0.3
+until_ok 5 grep -q ' accepted ' "$tmp/err" || fail "no connection"
 kill -TERM "$server"
-sleep 0.1
+until_ok 5 grep -q ' drain seconds=20' "$tmp/err" || fail "no drain"
 before=$(date +%s)
 stop TERM
 [ $(($(date +%s) - before)) -le 5 ] || fail "the second signal waited"

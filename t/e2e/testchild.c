@@ -163,6 +163,7 @@ static void on_accept(evutil_socket_t sock, short what, void *arg)
 	p->waiting = accept4(sock, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (p->waiting < 0)
 		return;
+	og_log(OG_LOG_INFO, "accepted", "worker=%u", p->child.index);
 	if (strcmp(p->how, "slow") == 0)
 		evtimer_add(&p->later, &second);
 	else
