@@ -16,13 +16,14 @@ struct group {
 	uint64_t hash;
 	struct og_value *keys;	/* by position in eng_agg.keys */
 	struct state *states;	/* by position in eng_agg.aggs */
-	struct og_value *values;	/* by item, once finished */
 };
 
 struct eng_agg {
 	struct og_exec *x;
 	uint32_t *keys, *aggs;	/* items */
 	uint32_t nkeys, naggs;
+	uint32_t *place;	/* by item: position in keys or aggs */
+	bool counts;		/* nothing but numbers of rows */
 	void **groups;		/* struct group *, first seen first */
 	size_t n, cap;
 	uint32_t *table;	/* index + 1; open addressing */
@@ -63,13 +64,19 @@ int eng_agg_new(struct og_exec *x, struct eng_agg **out, struct og_error *err)
 	g->keys = og_arena_array(&x->arena, n, sizeof(*g->keys));
 	g->aggs = og_arena_array(&x->arena, n, sizeof(*g->aggs));
 	g->probe = og_arena_array(&x->arena, n, sizeof(*g->probe));
-	if (!g->keys || !g->aggs || !g->probe)
+	g->place = og_arena_array(&x->arena, n, sizeof(*g->place));
+	if (!g->keys || !g->aggs || !g->probe || !g->place)
 		return eng_no_memory(x, err);
+	g->counts = true;
 	for (uint32_t i = 0; i < n; i++) {
-		if (x->p->items[i].kind == ENG_AGG)
+		const struct eng_item *it = &x->p->items[i];
+
+		g->place[i] = it->kind == ENG_AGG ? g->naggs : g->nkeys;
+		if (it->kind == ENG_AGG)
 			g->aggs[g->naggs++] = i;
 		else
 			g->keys[g->nkeys++] = i;
+		g->counts &= it->kind != ENG_AGG || (it->agg == GQ_COUNT && it->arg == ENG_ID);
 	}
 	choose_memo(g);
 	*out = g;
@@ -101,17 +108,16 @@ static int grow_table(struct eng_agg *g, struct og_error *err)
 static int new_group(struct eng_agg *g, uint64_t hash, struct group **out, struct og_error *err)
 {
 	struct og_arena *a = &g->x->arena;
-	struct group *r = og_arena_array(a, 1, sizeof(*r));
+	size_t bytes = sizeof(struct group) + g->nkeys * sizeof(struct og_value) + g->naggs * sizeof(struct state);
+	struct group *r = og_arena_array(a, 1, bytes);
 	void **grown = og_arena_grow(a, g->groups, &g->cap, g->n + 1, sizeof(*grown));
 
 	if (!r || !grown || g->n == UINT32_MAX - 1)
 		return eng_no_memory(g->x, err);
 	g->groups = grown;
 	r->hash = hash;
-	r->keys = og_arena_array(a, g->nkeys, sizeof(*r->keys));
-	r->states = og_arena_array(a, g->naggs, sizeof(*r->states));
-	if (!r->keys || !r->states)
-		return eng_no_memory(g->x, err);
+	r->keys = (struct og_value *)(r + 1);
+	r->states = (struct state *)(r->keys + g->nkeys);
 	for (uint32_t i = 0; i < g->nkeys; i++) {
 		int rc;
 
@@ -238,11 +244,33 @@ static void update(enum gq_agg agg, struct state *s, const struct og_value *v, u
 		s->n = UINT64_MAX;
 }
 
+/* Rows of the one group there is, of which only the number matters. */
+static int add_counts(struct eng_agg *g, struct eng_batch *b, struct og_error *err)
+{
+	struct og_value v = { .kind = OG_V_BOOL };
+	uint64_t n = b->weight ? 0 : b->nsel;
+	struct group *r;
+	int rc;
+
+	if (!b->nsel)
+		return 0;
+	for (uint32_t i = 0; b->weight && i < b->nsel; i++)
+		if (__builtin_add_overflow(n, b->weight[b->sel[i]], &n))
+			n = UINT64_MAX;
+	if ((rc = find_group(g, b, b->sel[0], &r, err)) < 0)
+		return rc;
+	for (uint32_t k = 0; k < g->naggs; k++)
+		update(GQ_COUNT, &r->states[k], &v, n);
+	return 0;
+}
+
 int eng_agg_add(struct eng_agg *g, struct eng_batch *b, struct og_error *err)
 {
 	struct og_exec *x = g->x;
 
 	og_arena_reset(&x->tmp);
+	if (g->counts && g->by_slot && g->var < 0)
+		return add_counts(g, b, err);
 	for (uint32_t i = 0; i < b->nsel; i++) {
 		uint32_t row = b->sel[i];
 		uint64_t weight = b->weight ? b->weight[row] : 1;
@@ -278,6 +306,13 @@ static struct og_value result_of(enum gq_agg agg, const struct state *s)
 	return s->best;
 }
 
+static struct og_value value_of(const struct eng_agg *g, const struct group *r, uint32_t item)
+{
+	const struct eng_item *it = &g->x->p->items[item];
+
+	return it->kind == ENG_AGG ? result_of(it->agg, &r->states[g->place[item]]) : r->keys[g->place[item]];
+}
+
 static int compare_groups(void *arg, const void *va, const void *vb)
 {
 	const struct eng_agg *g = arg;
@@ -285,8 +320,8 @@ static int compare_groups(void *arg, const void *va, const void *vb)
 	const struct group *a = va, *b = vb;
 
 	for (uint32_t i = 0; i < p->nkeys; i++) {
-		int32_t item = p->keys[i].item;
-		int c = og_value_order(&a->values[item], &b->values[item]);
+		struct og_value x = value_of(g, a, (uint32_t)p->keys[i].item), y = value_of(g, b, (uint32_t)p->keys[i].item);
+		int c = og_value_order(&x, &y);
 
 		if (c)
 			return p->keys[i].desc ? -c : c;
@@ -302,39 +337,32 @@ static int compare_groups(void *arg, const void *va, const void *vb)
 
 int eng_agg_finish(struct eng_agg *g, struct og_error *err)
 {
-	struct og_exec *x = g->x;
+	const struct og_plan *p = g->x->p;
 	struct group *r;
 	int rc;
 
 	if (!g->nkeys && !g->n && (rc = new_group(g, 0, &r, err)) < 0)
 		return rc;
-	for (size_t i = 0; i < g->n; i++) {
-		r = g->groups[i];
-		r->values = og_arena_array(&x->arena, x->p->nitems, sizeof(*r->values));
-		if (!r->values)
-			return eng_no_memory(x, err);
-		for (uint32_t k = 0; k < g->nkeys; k++)
-			r->values[g->keys[k]] = r->keys[k];
-		for (uint32_t k = 0; k < g->naggs; k++)
-			r->values[g->aggs[k]] = result_of(x->p->items[g->aggs[k]].agg, &r->states[k]);
-		if (i % 4096 == 4095 && (rc = eng_cancelled(x, err)) < 0)
-			return rc;
-	}
-	return x->p->nkeys ? eng_sort(x, g->groups, g->n, compare_groups, g, err) : 0;
+	if (!p->nkeys)
+		return 0;
+	return eng_sort_top(g->x, g->groups, &g->n, p->has_limit ? p->limit : UINT64_MAX, compare_groups, g, err);
 }
 
 int eng_agg_emit(struct eng_agg *g, uint64_t from, uint32_t *n, struct og_error *err)
 {
+	struct og_exec *x = g->x;
+
 	*n = from < g->n ? (uint32_t)OG_MIN(g->n - from, (uint64_t)ENG_BATCH) : 0;
 	for (uint32_t i = 0; i < *n; i++) {
-		const struct group *r = g->groups[from + i];
 		int rc;
 
-		if (g->x->p->has_limit && g->x->rows >= g->x->p->limit) {
+		if (x->p->has_limit && x->rows >= x->p->limit) {
 			*n = 0;
 			return 0;
 		}
-		if ((rc = eng_encode_row(g->x, r->values, err)) < 0)
+		for (uint32_t k = 0; k < x->p->nitems; k++)
+			x->row[k] = value_of(g, g->groups[from + i], k);
+		if ((rc = eng_encode_row(x, x->row, err)) < 0)
 			return rc;
 	}
 	return 0;

@@ -81,7 +81,7 @@ static int weight_at(struct eng_weight *w, uint32_t slot, uint64_t *out, struct 
 
 static int weigh_row(struct eng_count *c, struct eng_batch *b, uint32_t row, struct og_error *err)
 {
-	uint64_t all = 1, each;
+	uint64_t all = c->factor, each;
 
 	for (size_t i = 0; all && i < c->nw; i++) {
 		int rc = weight_at(c->w[i], b->cols[c->w[i]->from][row], &each, err);
@@ -172,6 +172,12 @@ static bool countable(const struct eng_op *op, const bool *live)
 	return e->edge < 0 || !live[e->edge];
 }
 
+/* A scan that nothing restricts and nobody looks at has as many rows as the type. */
+static bool all_of_a_type(const struct eng_op *op, const bool *live)
+{
+	return op->cls == &eng_scan_class && !live[((const struct eng_scan *)op)->var];
+}
+
 int eng_count_tail(struct og_exec *x, struct eng_op **top, const bool *live, struct og_error *err)
 {
 	struct eng_weight **open;
@@ -181,7 +187,7 @@ int eng_count_tail(struct og_exec *x, struct eng_op **top, const bool *live, str
 
 	for (const struct eng_op *o = op; countable(o, live); o = o->child)
 		nops++;
-	if (!nops)
+	if (!nops && !all_of_a_type(op, live))
 		return 0;
 	open = og_arena_array(&x->arena, nops, sizeof(*open));
 	c = og_arena_array(&x->arena, 1, sizeof(*c));
@@ -199,6 +205,13 @@ int eng_count_tail(struct og_exec *x, struct eng_op **top, const bool *live, str
 		if (rc < 0)
 			return rc;
 		open[nopen++] = w;
+	}
+	c->factor = 1;
+	if (!nopen && all_of_a_type(op, live)) {
+		c->factor = ((struct eng_scan *)op)->t->rows;
+		op = eng_seed_new(x, false);
+		if (!op)
+			return eng_no_memory(x, err);
 	}
 	c->op = (struct eng_op){ .cls = &eng_count_class, .x = x, .child = op };
 	c->w = open;

@@ -179,9 +179,16 @@ static void typed_check(struct eng_check *c, const struct eng_operand *col, cons
 
 static int operand(struct og_exec *x, const struct eng_side *s, struct eng_operand *out, struct og_error *err)
 {
+	struct eng_side plain = *s;
+	int rc = 0;
+
 	out->var = s->prop ? s->var : -1;
+	/* A list literal that mixes integers and floats is no list to compare with, whatever could store it. */
+	plain.has_as = false;
+	if (!s->prop && s->as.list)
+		rc = eng_constant(x, &plain, &out->val, err);
 	if (!s->prop)
-		return eng_constant(x, s, &out->val, err);
+		return rc < 0 ? rc : eng_constant(x, s, &out->val, err);
 	eng_col_init(&out->col, x->v, x->p->vars[s->var].type, s->prop);
 	return 0;
 }

@@ -416,6 +416,28 @@ static int init_checks(struct physical *p, struct og_error *err)
 	return rc;
 }
 
+static bool matches_nothing(const struct physical *p)
+{
+	bool none = false;
+
+	for (size_t i = 0; i < p->k->ntests; i++)
+		none |= p->checks[i].kind == TEST_NEVER;
+	for (size_t i = 0; i < p->k->ntravs; i++)
+		none |= p->k->travs[i].empty;
+	return none;
+}
+
+/* No row is worth looking at. The block was planned all the same: its constants may be wrong. */
+static int give_up(struct physical *p, struct eng_op *seed, struct og_error *err)
+{
+	struct eng_check *never = og_arena_array(&p->x->arena, 1, sizeof(*never));
+
+	if (!never)
+		return eng_no_memory(p->x, err);
+	*never = (struct eng_check){ .kind = TEST_NEVER, .var = -1, .lhs = { .var = -1 }, .rhs = { .var = -1 } };
+	return push(p, eng_filter_new(p->x, seed, never, 1), err);
+}
+
 static int plan_block(struct og_exec *x, const struct eng_block *k, struct eng_op *seed, bool *bound, struct eng_op **out, struct og_error *err)
 {
 	struct physical p = { .x = x, .k = k, .bound = bound, .top = seed, .nested = k->depth > 0 };
@@ -430,6 +452,8 @@ static int plan_block(struct og_exec *x, const struct eng_block *k, struct eng_o
 		if (rc == 0)
 			rc = place_start(&p, err);
 	} while (rc > 0);
+	if (rc == 0 && matches_nothing(&p))
+		rc = give_up(&p, seed, err);
 	*out = p.top;
 	return rc;
 }

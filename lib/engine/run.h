@@ -226,6 +226,7 @@ struct eng_weight {
 
 struct eng_count {
 	struct eng_op op;
+	uint64_t factor;	/* of every row */
 	struct eng_weight **w;
 	size_t nw;
 	uint64_t *weight;
@@ -252,6 +253,10 @@ int eng_keep(struct og_exec *x, struct og_value *v, struct og_error *err) OG_MUS
 
 /* Stable merge sort of pointers; looks at the cancel flag as it goes. */
 int eng_sort(struct og_exec *x, void **v, size_t n, int (*cmp)(void *arg, const void *a, const void *b), void *arg, struct og_error *err) OG_MUST_CHECK;
+
+/* Only the k least need come, in order; *n becomes their number if the others were dropped. */
+int eng_sort_top(struct og_exec *x, void **v, size_t *n, uint64_t k, int (*cmp)(void *arg, const void *a, const void *b), void *arg,
+		 struct og_error *err) OG_MUST_CHECK;
 
 /* Rows kept for `order`: the best `limit`, or all. */
 struct eng_sorter;

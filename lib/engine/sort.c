@@ -62,6 +62,46 @@ int eng_sort(struct og_exec *x, void **v, size_t n, int (*cmp)(void *arg, const 
 	return 0;
 }
 
+/* v[0] is the greatest of its heap. */
+static void sift(void **v, size_t n, size_t i, int (*cmp)(void *arg, const void *a, const void *b), void *arg)
+{
+	for (;;) {
+		size_t kid = 2 * i + 1;
+		void *swap = v[i];
+
+		if (kid >= n)
+			return;
+		if (kid + 1 < n && cmp(arg, v[kid + 1], v[kid]) > 0)
+			kid++;
+		if (cmp(arg, v[kid], v[i]) <= 0)
+			return;
+		v[i] = v[kid];
+		v[kid] = swap;
+		i = kid;
+	}
+}
+
+int eng_sort_top(struct og_exec *x, void **v, size_t *n, uint64_t k, int (*cmp)(void *arg, const void *a, const void *b), void *arg,
+		 struct og_error *err)
+{
+	size_t top = (size_t)OG_MIN(k, (uint64_t)*n);
+
+	if (top < *n / 2) {
+		for (size_t i = top / 2; i-- > 0;)
+			sift(v, top, i, cmp, arg);
+		for (size_t i = top; top && i < *n; i++) {
+			if (i % CHECK_EVERY == 0 && eng_cancelled(x, err) < 0)
+				return err->code;
+			if (cmp(arg, v[i], v[0]) >= 0)
+				continue;
+			v[0] = v[i];
+			sift(v, top, 0, cmp, arg);
+		}
+		*n = top;
+	}
+	return eng_sort(x, v, *n, cmp, arg, err);
+}
+
 /* --- rows ----------------------------------------------------------------------------------------------------------------------------- */
 
 struct row {
@@ -78,7 +118,7 @@ struct eng_sorter {
 	void **rows;		/* struct row * */
 	size_t n, cap;
 	bool heap;		/* rows[0] is the worst of `limit` rows */
-	struct row spare;	/* the candidate */
+	struct row *spare;	/* the candidate */
 	struct eng_batch out;
 };
 
@@ -119,11 +159,17 @@ static size_t keep_var(struct eng_sorter *s, int32_t var)
 	return i;
 }
 
-static int new_row(struct eng_sorter *s, struct row *r, struct og_error *err)
+/* A row and what it points to, in one piece. */
+static struct row *new_row(struct eng_sorter *s)
 {
-	r->keys = og_arena_array(&s->x->arena, s->x->p->nkeys, sizeof(*r->keys));
-	r->slots = og_arena_alloc(&s->x->arena, s->nvars * sizeof(*r->slots));
-	return r->keys && r->slots ? 0 : eng_no_memory(s->x, err);
+	uint32_t nkeys = s->x->p->nkeys;
+	struct row *r = og_arena_alloc(&s->x->arena, sizeof(*r) + nkeys * sizeof(*r->keys) + s->nvars * sizeof(*r->slots));
+
+	if (r) {
+		r->keys = (struct og_value *)(r + 1);
+		r->slots = (uint32_t *)(r->keys + nkeys);
+	}
+	return r;
 }
 
 static int init_vars(struct eng_sorter *s, struct og_error *err)
@@ -171,72 +217,56 @@ int eng_sorter_new(struct og_exec *x, struct eng_sorter **out, struct og_error *
 		else if ((rc = eng_value_init(x, &p->keys[i].own, &s->keys[i], err)) < 0)
 			return rc;
 	}
-	rc = new_row(s, &s->spare, err);
+	s->spare = new_row(s);
 	*out = s;
-	return rc;
+	return s->spare ? 0 : eng_no_memory(x, err);
 }
 
-static void sift_down(struct eng_sorter *s, size_t i)
+static int keep_keys(struct eng_sorter *s, struct row *r, struct og_error *err)
 {
-	for (;;) {
-		size_t kid = 2 * i + 1;
-		void *swap = s->rows[i];
+	int rc = 0;
 
-		if (kid >= s->n)
-			return;
-		if (kid + 1 < s->n && compare_rows(s, s->rows[kid + 1], s->rows[kid]) > 0)
-			kid++;
-		if (compare_rows(s, s->rows[kid], s->rows[i]) <= 0)
-			return;
-		s->rows[i] = s->rows[kid];
-		s->rows[kid] = swap;
-		i = kid;
-	}
+	for (uint32_t i = 0; rc == 0 && i < s->x->p->nkeys; i++)
+		rc = eng_keep(s->x, &r->keys[i], err);
+	return rc;
 }
 
 static int append(struct eng_sorter *s, struct og_error *err)
 {
 	struct og_exec *x = s->x;
-	struct row *r = og_arena_alloc(&x->arena, sizeof(*r));
 	void **grown = og_arena_grow(&x->arena, s->rows, &s->cap, s->n + 1, sizeof(*grown));
+	int rc;
 
-	if (!r || !grown)
+	if (!grown)
 		return eng_no_memory(x, err);
 	s->rows = grown;
-	*r = s->spare;
-	for (uint32_t i = 0; i < x->p->nkeys; i++) {
-		int rc = eng_keep(x, &r->keys[i], err);
-
-		if (rc < 0)
-			return rc;
-	}
-	s->rows[s->n++] = r;
+	if ((rc = keep_keys(s, s->spare, err)) < 0)
+		return rc;
+	s->rows[s->n++] = s->spare;
 	if (x->p->has_limit && s->n == x->p->limit && s->n <= HEAP_MAX) {
 		s->heap = true;
 		for (size_t i = s->n / 2; i-- > 0;)
-			sift_down(s, i);
+			sift(s->rows, s->n, i, compare_rows, s);
 	}
-	return new_row(s, &s->spare, err);
+	s->spare = new_row(s);
+	return s->spare ? 0 : eng_no_memory(x, err);
 }
 
 static int offer(struct eng_sorter *s, struct og_error *err)
 {
-	struct row *worst = s->n ? s->rows[0] : NULL, swap;
+	struct row *worst;
+	int rc;
 
 	if (!s->heap)
 		return append(s, err);
-	if (compare_rows(s, &s->spare, worst) >= 0)
+	worst = s->rows[0];
+	if (compare_rows(s, s->spare, worst) >= 0)
 		return 0;
-	swap = *worst;
-	*worst = s->spare;
-	s->spare = swap;
-	for (uint32_t i = 0; i < s->x->p->nkeys; i++) {
-		int rc = eng_keep(s->x, &worst->keys[i], err);
-
-		if (rc < 0)
-			return rc;
-	}
-	sift_down(s, 0);
+	if ((rc = keep_keys(s, s->spare, err)) < 0)
+		return rc;
+	s->rows[0] = s->spare;
+	s->spare = worst;
+	sift(s->rows, s->n, 0, compare_rows, s);
 	return 0;
 }
 
@@ -248,9 +278,9 @@ int eng_sorter_add(struct eng_sorter *s, struct eng_batch *b, struct og_error *e
 		int rc = 0;
 
 		for (uint32_t k = 0; rc == 0 && k < s->x->p->nkeys; k++)
-			rc = eng_value_get(&s->keys[k], b, r, &s->x->tmp, &s->spare.keys[k], err);
+			rc = eng_value_get(&s->keys[k], b, r, &s->x->tmp, &s->spare->keys[k], err);
 		for (size_t v = 0; v < s->nvars; v++)
-			s->spare.slots[v] = b->cols[s->vars[v]][r];
+			s->spare->slots[v] = b->cols[s->vars[v]][r];
 		if (rc < 0 || (rc = offer(s, err)) < 0)
 			return rc;
 	}

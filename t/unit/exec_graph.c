@@ -17,6 +17,16 @@ static void must(int rc, const struct og_error *err)
 
 /* --- rows ----------------------------------------------------------------------------------------------------------------------------- */
 
+static bool is_ghost(const struct graph_row *r)
+{
+	return *r->json == '-';
+}
+
+static struct og_slice json_text(const struct graph_row *r)
+{
+	return og_slice_str(r->json + is_ghost(r));
+}
+
 static struct og_value scalar_of(const struct og_json *j, const struct og_proptype *t, struct og_arena *a)
 {
 	struct og_value v = { .kind = og_proptype_kind(t) };
@@ -102,14 +112,14 @@ static struct og_slice id_of(const struct og_type *t, const struct og_json *row,
 	return s;
 }
 
-static void add_row(struct graph *g, struct og_change *c, const char *json, bool base, enum split split, struct og_arena *a)
+static void add_row(struct graph *g, struct og_change *c, const struct graph_row *r, bool base, enum split split, struct og_arena *a)
 {
 	struct og_error err = { 0 };
-	const struct og_json *row = og_json_parse(a, og_slice_str(json), OG_JSON_REFUSE_REPEATS, &err), *from, *to;
+	const struct og_json *row = og_json_parse(a, json_text(r), OG_JSON_REFUSE_REPEATS, &err), *from, *to;
 	struct og_value *values = og_arena_array(a, c->type->nprops, sizeof(*values));
 	struct og_slice none = { 0 }, id;
 
-	ck_assert_msg(row != NULL, "%s in %s", err.message, json);
+	ck_assert_msg(row != NULL, "%s in %s", err.message, r->json);
 	for (uint32_t i = 0; i < c->type->nprops; i++) {
 		const struct og_property *p = &c->type->props[i];
 
@@ -120,7 +130,10 @@ static void add_row(struct graph *g, struct og_change *c, const char *json, bool
 	id = id_of(c->type, row, values, a);
 	from = og_json_get(row, "from");
 	to = og_json_get(row, "to");
-	must(og_change_upsert(c, id, from ? from->s : none, to ? to->s : none, values, &err), &err);
+	if (is_ghost(r) && !base)
+		must(og_change_delete(c, id, from ? from->s : none, to ? to->s : none, &err), &err);
+	else
+		must(og_change_upsert(c, id, from ? from->s : none, to ? to->s : none, values, &err), &err);
 	if (base && c->type->kind == OG_NODE)
 		ck_assert_ptr_nonnull(og_map_put(&g->base_ids, id, NULL));
 }
@@ -139,8 +152,8 @@ static bool in_base(const struct graph *g, const struct og_type *t, const struct
 	if (split != SPLIT_MIXED)
 		return split != SPLIT_DELTAS;
 	if (t->kind == OG_NODE)
-		return k < all / 2;
-	row = og_json_parse(a, og_slice_str(r->json), OG_JSON_REFUSE_REPEATS, &err);
+		return k < all / 2 || is_ghost(r);
+	row = og_json_parse(a, json_text(r), OG_JSON_REFUSE_REPEATS, &err);
 	ck_assert_ptr_nonnull(row);
 	return og_map_find(&g->base_ids, og_json_get(row, "from")->s) && og_map_find(&g->base_ids, og_json_get(row, "to")->s);
 }
@@ -150,6 +163,7 @@ static void fill_change(struct graph *g, struct og_change *c, const struct og_ty
 			enum split split, struct og_arena *a)
 {
 	size_t k = 0, all = 0;
+	bool stored;
 
 	og_change_init(c, t);
 	for (size_t i = 0; i < n; i++)
@@ -157,8 +171,9 @@ static void fill_change(struct graph *g, struct og_change *c, const struct og_ty
 	for (size_t i = 0; i < n; i++) {
 		if (!is_type(&rows[i], t))
 			continue;
-		if (base == in_base(g, t, &rows[i], k++, all, split, a) || (!base && split == SPLIT_REWRITTEN))
-			add_row(g, c, rows[i].json, base, split, a);
+		stored = in_base(g, t, &rows[i], k++, all, split, a);
+		if (is_ghost(&rows[i]) ? split == SPLIT_REWRITTEN || (split == SPLIT_MIXED && stored) : base == stored || (!base && split == SPLIT_REWRITTEN))
+			add_row(g, c, &rows[i], base, split, a);
 	}
 }
 
@@ -279,6 +294,7 @@ static int run(struct graph *g, struct og_arena *a, struct og_slice query, struc
 	struct gq_query *q;
 	struct gq_file f;
 	struct og_plan *p;
+	uint64_t start;
 	size_t nneeds;
 	int rc;
 
@@ -291,6 +307,7 @@ static int run(struct graph *g, struct og_arena *a, struct og_slice query, struc
 	needs = og_plan_needs(p, &nneeds);
 	build_bases(g, needs, nneeds);
 	ck_assert_uint_eq(og_view_missing(g->view, needs, nneeds, NULL, 0), 0);
+	start = og_monotonic_us();
 	if ((rc = og_exec_new(p, &b, g->view, &o->limits, &x, err)) < 0)
 		return rc;
 	out->is_short = og_exec_short(x, 1024);
@@ -298,6 +315,7 @@ static int run(struct graph *g, struct og_arena *a, struct og_slice query, struc
 		rc = og_exec_step(x, o->budget_us, err);
 		out->steps++;
 	} while (rc == OG_EXEC_MORE);
+	out->us = og_monotonic_us() - start;
 	if (rc == OG_EXEC_DONE) {
 		out->rows = og_exec_row_count(x);
 		out->columns = text_of(og_exec_columns_json(x));

@@ -20,7 +20,9 @@ enum split {
 
 struct graph_row {
 	const char *type;	/* of a node or edge */
-	const char *json;	/* properties; edges also from, to; `id` where no key gives one */
+	/* Properties; edges also from, to; `id` where no key gives one. A '-' before it makes a ghost: in the images of SPLIT_REWRITTEN and SPLIT_MIXED,
+	 * then deleted; in the others never there. */
+	const char *json;
 };
 
 struct graph {
@@ -40,6 +42,7 @@ struct answer {
 	uint64_t rows;
 	bool is_short;
 	unsigned steps;
+	uint64_t us;		/* planning against the view and running */
 	char *columns, *json;	/* malloc'd; on error json is the message */
 };
 

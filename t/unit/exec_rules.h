@@ -75,6 +75,9 @@
 { Q("match { $v: Vessel 1 > 2 } return { $v }"), "", "[]" },
 { QP("$x: Date, $y: Date", "match { $v: Vessel { code: \"elk\" } $x < $y } return { $v }"), "{\"x\":\"20200101\",\"y\":\"2020-1-2\"}", "[{\"v\":\"elk\"}]" },
 
+{ Q("match { $n: Num [1, 2.5] contains $n.e } return { $n }"), "", "!list literal elements must share a compatible scalar type" },
+{ Q("match { $v: Vessel not { $v.built = date(\"x\") $v.tonnage = 1 } } return { $v }"), "", "!invalid Date literal 'x'" },
+
 /* contains, starts_with */
 { Q("match { $v: Vessel $v.flags contains \"PT\" } return { $v }"), "", "[{\"v\":\"dora\"}]" },
 { QP("$f: String?", "match { $v: Vessel $v.flags contains $f } return { $v }"), "", "[]" },
@@ -228,6 +231,11 @@
 { Q("match { $v: Vessel } return { $v.tonnage count($v) as n } order { $v.name }"), "", "!column 'v.name' not found for ordering" },
 { Q("match { $v: Vessel } return { $v.name count($v) as n } order { count($v) }"), "", "~" },
 { Q("match { $v: Vessel } return { count($v) as n } limit 0"), "", "[]" },
+
+{ Q("match { $v: Vessel } return { $v.name count($v) as n } order { n desc, $v.name } limit 2"), "", "[{\"v.name\":\"Corvo\",\"n\":1},{\"v.name\":\"Dora\",\"n\":1}]" },
+{ Q("match { $v: Vessel } return { $v.name max($v.tonnage) as hi } order { hi desc } limit 1"), "", "[{\"v.name\":\"Elk\",\"hi\":410}]" },
+{ Q("match { $v: Vessel $w: Port } return { count($v) as n }"), "", "[{\"n\":15}]" },
+{ Q("match { $v: Vessel } return { count($v) as n count(1) as m }"), "", "[{\"n\":5,\"m\":5}]" },
 
 /* order, limit */
 { Q("match { $v: Vessel } return { $v } order { $v.name }"), "", "[{\"v\":\"corvo\"},{\"v\":\"dora\"},{\"v\":\"elk\"},{\"v\":\"ilse\"},{\"v\":\"fen\"}]" },

@@ -118,6 +118,26 @@ START_TEST(steps_do_not_change_the_answer)
 }
 END_TEST
 
+/* Types that never had a row have no images. */
+START_TEST(an_empty_graph_answers_too)
+{
+	struct run_options o = { .now_ms = 1900000000000 };
+	struct graph g;
+
+	graph_open(&g, schema, NULL, 0, SPLIT_IMAGES);
+	for (size_t i = 0; i < OG_COUNT(rules); i++) {
+		bool refused = *rules[i].answer == '!' || *rules[i].answer == '~';
+		struct answer a;
+
+		graph_query(&g, rules[i].query, rules[i].params, &o, &a);
+		ck_assert_msg((a.code < 0) == refused, "%s: %s", rules[i].query, a.json);
+		ck_assert_uint_le(a.rows, 1);
+		answer_fini(&a);
+	}
+	graph_close(&g);
+}
+END_TEST
+
 static void ask(const char *query, const char *params, const struct run_options *o, struct answer *a)
 {
 	struct graph g;
@@ -211,8 +231,50 @@ START_TEST(short_queries_are_known)
 }
 END_TEST
 
+/* Each level turns the answer round: vessels that tow nothing, that tow something, ... */
+START_TEST(negations_nest_deeply)
+{
+	for (int depth = 1; depth < 400; depth += depth < 6 ? 1 : 97) {
+		struct og_buf q = { 0 };
+		struct answer a;
+
+		og_buf_str(&q, "query q() { match { $v: Vessel { code: \"ilse\" } ");
+		for (int i = 0; i < depth; i++)
+			og_buf_printf(&q, "not { $v tows $w%d ", i);
+		for (int i = 0; i < depth; i++)
+			og_buf_str(&q, "} ");
+		og_buf_str(&q, "} return { $v } }");
+		ask(q.data, "", NULL, &a);
+		ck_assert_msg(a.code == 0, "%s", a.json);
+		ck_assert_str_eq(a.json, depth % 2 ? "[]" : "[{\"v\":\"ilse\"}]");
+		answer_fini(&a);
+		og_buf_fini(&q);
+	}
+}
+END_TEST
+
+/* More steps than a stack should bear are refused. */
+START_TEST(too_many_steps_are_refused)
+{
+	struct og_buf q = { 0 };
+	struct answer a;
+
+	og_buf_str(&q, "query q() { match { $v: Vessel { code: \"none\" } ");
+	for (int i = 0; i < 5000; i++)
+		og_buf_str(&q, "$v tows $_ ");
+	og_buf_str(&q, "} return { $v } }");
+	ask(q.data, "", NULL, &a);
+	ck_assert_int_eq(a.code, OG_ERR_BAD);
+	answer_fini(&a);
+	og_buf_fini(&q);
+}
+END_TEST
+
 static void add_tests(TCase *tc)
 {
+	tcase_add_test(tc, an_empty_graph_answers_too);
+	tcase_add_test(tc, negations_nest_deeply);
+	tcase_add_test(tc, too_many_steps_are_refused);
 	tcase_add_loop_test(tc, every_rule_holds, 0, SPLITS);
 	tcase_add_loop_test(tc, steps_do_not_change_the_answer, 0, SPLITS);
 	tcase_add_test(tc, columns_are_named_in_order);

@@ -20,6 +20,7 @@ static const char schema[] =
 
 #define MAX_NODES 7
 #define MAX_EDGES 14
+#define GHOST_EDGES 8
 #define MAX_VARS 32
 #define NONE INT32_MIN
 
@@ -70,6 +71,27 @@ static int maybe(struct model *m)
 	return rnd(m, 5) ? (int)rnd(m, 4) : NONE;
 }
 
+/* Nodes and edges that deltas delete again. */
+static size_t make_ghosts(struct model *m, struct graph_row *rows, char text[][96], size_t n)
+{
+	for (int k = 0; k < 2; k++) {
+		snprintf(text[n], 96, "-{\"key\":\"ghost %c\",\"x\":1}", "ab"[k]);
+		rows[n] = (struct graph_row){ k ? "B" : "A", text[n] };
+		n++;
+	}
+	for (int i = 0; i < GHOST_EDGES; i++) {
+		int e = (int)rnd(m, 4), src = edge_types[e][0] == 'B', dst = edge_types[e][1] == 'b';
+		char ends[2][16];
+
+		(void)snprintf(ends[0], 16, rnd(m, 2) ? "ghost %c" : "%c%u", "ab"[src], rnd(m, (uint32_t)m->nodes[src]));
+		(void)snprintf(ends[1], 16, rnd(m, 2) ? "ghost %c" : "%c%u", "ab"[dst], rnd(m, (uint32_t)m->nodes[dst]));
+		snprintf(text[n], 96, "-{\"id\":\"ghost %d\",\"from\":\"%s\",\"to\":\"%s\"}", i, ends[0], ends[1]);
+		rows[n] = (struct graph_row){ edge_types[e], text[n] };
+		n++;
+	}
+	return n;
+}
+
 static size_t make_rows(struct model *m, struct graph_row *rows, char text[][96])
 {
 	size_t n = 0;
@@ -104,7 +126,7 @@ static size_t make_rows(struct model *m, struct graph_row *rows, char text[][96]
 			n++;
 		}
 	}
-	return n;
+	return make_ghosts(m, rows, text, n);
 }
 
 /* --- the query ------------------------------------------------------------------------------------------------------------------------ */
@@ -603,7 +625,7 @@ static void compare(struct graph *g, const struct model *m, enum split split, co
 
 START_TEST(agrees_with_trying_everything)
 {
-	static char text[2 * MAX_NODES + 4 * MAX_EDGES][96];
+	static char text[2 * (MAX_NODES + 1) + 4 * MAX_EDGES + GHOST_EDGES][96];
 	struct graph_row rows[OG_COUNT(text)];
 	struct model m = { .seed = (uint64_t)_i * 7919 + 17 };
 	struct og_buf query = { 0 }, want = { 0 };
