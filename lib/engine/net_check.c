@@ -205,7 +205,6 @@ static int check_unique(struct net *n, const struct net_type *t, const struct og
 struct card_source {
 	struct og_slice id;
 	int64_t delta;			/* pending edges added and removed */
-	bool vacated;
 };
 
 /* Live edges of a source in the view. */
@@ -222,8 +221,7 @@ static uint64_t live_degree(const struct net *n, const struct net_type *t, struc
 	return count;
 }
 
-static int note_source(struct og_map *m, struct card_source *list, size_t *nlist, struct og_slice id, int delta, bool vacated,
-		       struct og_error *err)
+static int note_source(struct og_map *m, struct card_source *list, size_t *nlist, struct og_slice id, int delta, struct og_error *err)
 {
 	bool fresh;
 	struct og_map_entry *e = og_map_put(m, id, &fresh);
@@ -235,7 +233,6 @@ static int note_source(struct og_map *m, struct card_source *list, size_t *nlist
 		list[(*nlist)++] = (struct card_source){ .id = id };
 	}
 	list[e->value].delta += delta;
-	list[e->value].vacated |= vacated;
 	return 0;
 }
 
@@ -246,7 +243,7 @@ static int collect_sources(struct net *n, const struct net_type *t, struct og_ma
 
 	for (size_t i = 0; i < t->nrows; i++) {
 		const struct net_row *r = &t->rows[i];
-		struct og_slice old_src = r->src;
+		struct og_slice old_src;
 		int rc = 0;
 
 		if (r->slot != OG_SLOT_NONE) {
@@ -254,10 +251,10 @@ static int collect_sources(struct net *n, const struct net_type *t, struct og_ma
 
 			og_view_endpoints(t->base, r->slot, &src, &dst);
 			old_src = og_view_id(nodes, src);
-			rc = note_source(m, list, nlist, old_src, -1, r->deleted || !og_slice_eq(old_src, r->src), err);
+			rc = note_source(m, list, nlist, old_src, -1, err);
 		}
 		if (rc == 0 && !r->deleted)
-			rc = note_source(m, list, nlist, r->src, 1, false, err);
+			rc = note_source(m, list, nlist, r->src, 1, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -283,7 +280,7 @@ static int check_card(struct net *n, const struct net_type *t, struct og_error *
 		if (et->card_max != UINT32_MAX && count > (int64_t)et->card_max)
 			rc = og_error_set(err, OG_ERR_BAD, "@card violation on edge %.*s: source '%.*s' has %" PRId64 " edges (max %u)",
 					  OG_FMT(et->name), OG_FMT(list[i].id), count, et->card_max);
-		else if (count < (int64_t)et->card_min && (count > 0 || list[i].vacated))
+		else if (count > 0 && count < (int64_t)et->card_min)	/* a source without edges never violates a minimum */
 			rc = og_error_set(err, OG_ERR_BAD, "@card violation on edge %.*s: source '%.*s' has %" PRId64 " edges (min %u)",
 					  OG_FMT(et->name), OG_FMT(list[i].id), count, et->card_min);
 	}
