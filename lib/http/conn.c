@@ -12,6 +12,40 @@
 
 static void set_reading(struct conn *c, enum conn_reading want);
 
+/* ---- the input buffer ---- */
+
+/* What is larger than usual counts as memory of bodies. false: too much of it. */
+static bool in_charge(struct conn *c, size_t cap)
+{
+	size_t was = c->in_cap > IN_SIZE ? c->in_cap - IN_SIZE : 0, now = cap > IN_SIZE ? cap - IN_SIZE : 0;
+
+	c->in_cap = cap;
+	if (!c->s)
+		return true;
+	c->s->stats.body_bytes += now;
+	c->s->stats.body_bytes -= was;
+	return now <= was || c->s->stats.body_bytes <= c->s->body_memory;
+}
+
+static bool in_grow(struct conn *c, size_t cap)
+{
+	char *p = realloc(c->in, cap);
+
+	if (!p)
+		return false;
+	c->in = p;
+	return in_charge(c, cap);
+}
+
+static void in_free(struct conn *c)
+{
+	if (c->in)
+		og_http_spare_give(c->s, c->in, c->in_cap);
+	(void)in_charge(c, 0);
+	c->in = NULL;
+	c->in_len = 0;
+}
+
 /* ---- birth and death ---- */
 
 static void body_clear(struct conn *c)
@@ -31,8 +65,7 @@ void og_http_conn_release(struct conn *c)
 		return;
 	og_http_reply_clear(c);
 	body_clear(c);
-	if (c->in)
-		og_http_spare_give(c->s, c->in, c->in_cap);
+	in_free(c);
 	if (c->s)
 		TAILQ_REMOVE(&c->s->all, c, all);
 	free(c);
@@ -136,25 +169,14 @@ static struct recvd conn_recv(struct conn *c, void *p, size_t n)
 /* Room behind in_len, at least one byte. The buffer may only move while no request is held. false: no memory. */
 static bool in_room(struct conn *c)
 {
-	size_t cap;
-	char *p;
-
 	if (!c->in) {
 		c->in = og_http_spare_take(c->s);
 		c->in_cap = c->in ? IN_SIZE : 0;
 		c->in_len = 0;
 		return c->in != NULL;
 	}
-	if (c->in_len < c->in_cap)
-		return true;
 	/* The parser has refused what would be larger than a line and its headers may be. */
-	cap = c->in_cap * 2;
-	p = realloc(c->in, cap);
-	if (!p)
-		return false;
-	c->in = p;
-	c->in_cap = cap;
-	return true;
+	return c->in_len < c->in_cap || in_grow(c, c->in_cap * 2);
 }
 
 static void in_drop_front(struct conn *c, size_t n)
@@ -187,9 +209,7 @@ static void read_head(struct conn *c)
 		og_http_conn_run(c);
 	else if (c->in_len == 0 && c->fd >= 0) {
 		/* woken for nothing */
-		og_http_spare_give(c->s, c->in, c->in_cap);
-		c->in = NULL;
-		c->in_cap = 0;
+		in_free(c);
 	}
 }
 
@@ -338,8 +358,18 @@ static void set_writing(struct conn *c, bool on)
 	}
 }
 
+static enum og_http_flush wait_writable(struct conn *c)
+{
+	if (!c->wr_added)
+		og_http_timer(c, T_WRITE);
+	set_writing(c, true);
+	return c->wr_added ? FLUSH_WAIT : FLUSH_DEAD;
+}
+
 enum og_http_flush og_http_conn_flush(struct conn *c)
 {
+	size_t written = 0;
+
 	while (og_http_pending(c)) {
 		struct iovec v[3] = {
 			{ c->out.data + c->out_pos, c->out.len - c->out_pos },
@@ -356,12 +386,8 @@ enum og_http_flush og_http_conn_flush(struct conn *c)
 			sent = sendmsg(c->fd, &m, MSG_NOSIGNAL);
 		if (sent < 0 && errno == EINTR)
 			continue;
-		if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			if (!c->wr_added)
-				og_http_timer(c, T_WRITE);
-			set_writing(c, true);
-			return c->wr_added ? FLUSH_WAIT : FLUSH_DEAD;
-		}
+		if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return wait_writable(c);
 		if (sent < 0)
 			return FLUSH_DEAD;
 		n = (size_t)sent;
@@ -370,6 +396,9 @@ enum og_http_flush og_http_conn_flush(struct conn *c)
 		advance(&c->tail_pos, c->tail.len, &n);
 		if (c->wr_added)
 			og_http_timer(c, T_WRITE);
+		written += (size_t)sent;
+		if (written >= WRITE_TURN && og_http_pending(c)) /* a reader as fast as we are: others first */
+			return wait_writable(c);
 	}
 	set_writing(c, false);
 	if (c->timer == T_WRITE)
@@ -426,9 +455,7 @@ static bool wait_for_head(struct conn *c)
 		c->head = (struct og_http_head){ 0 };
 	}
 	if (c->in_len == 0) {
-		og_http_spare_give(c->s, c->in, c->in_cap);
-		c->in = NULL;
-		c->in_cap = 0;
+		in_free(c);
 		if (c->s->draining) {
 			og_http_conn_drop(c, false);
 			return false;
@@ -495,15 +522,9 @@ static bool do_head(struct conn *c)
 	}
 	c->head_len = (size_t)n;
 	/* A body is read into what is left behind the head: not byte by byte. */
-	if (c->in_cap - c->head_len < IN_SIZE / 2) {
-		char *p = realloc(c->in, c->in_cap + IN_SIZE);
-
-		if (!p) {
-			og_http_conn_drop(c, false);
-			return false;
-		}
-		c->in = p;
-		c->in_cap += IN_SIZE;
+	if (c->in_cap - c->head_len < IN_SIZE / 2 && !in_grow(c, c->in_cap + IN_SIZE)) {
+		og_http_conn_drop(c, false);
+		return false;
 	}
 	if (c->timer != T_NONE)
 		og_http_timer(c, T_NONE);
@@ -637,11 +658,8 @@ static void next_request(struct conn *c)
 	c->head_len = 0;
 	og_http_reply_clear(c);
 	body_clear(c);
-	if (c->in_cap > IN_SIZE && c->in_len == 0) {
-		free(c->in);
-		c->in = NULL;
-		c->in_cap = 0;
-	}
+	if (c->in_cap > IN_SIZE && c->in_len == 0)
+		in_free(c);
 	c->state = CONN_HEAD;
 }
 

@@ -19,6 +19,7 @@
 #define SCRATCH_SIZE (64u * OG_KIB)   /* bytes read at once at most */
 #define SKIP_MAX (64u * OG_KIB)	      /* an unread body up to this length is read and dropped */
 #define COPY_MAX (16u * OG_KIB)	      /* an answer up to this length is copied into one buffer */
+#define WRITE_TURN (1u * OG_MIB)      /* bytes written at once at most */
 #define LINGER_MS 30000u
 #define SPARE_MAX 64u
 #define LISTEN_MAX 16u

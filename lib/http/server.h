@@ -38,7 +38,7 @@ struct og_http_config {
 	uint32_t body_timeout_ms;      /* 60,000: without a byte of a body, or of room for an answer */
 	uint32_t idle_timeout_ms;      /* 75,000: between requests */
 	uint32_t max_connections;      /* 10,000; bounded by RLIMIT_NOFILE less 64 */
-	uint64_t body_memory_bytes;    /* 512 MiB: bodies being read or held, all connections together */
+	uint64_t body_memory_bytes;    /* 512 MiB: bodies read or held, and heads over 8 KiB, all connections together */
 	uint32_t stream_buffer_bytes;  /* when og_http_write says full */
 };
 
@@ -65,8 +65,8 @@ struct og_http_req {
 	bool has_body;		 /* one follows: chunked, or a length above 0 */
 	bool chunked;
 	uint64_t length;	 /* declared Content-Length, 0 without */
-	/* Set by the handler: its own pointer, and what is called once when the peer goes away (or the server is freed) before the
-	 * request ended. The request must still be ended; cancel the work and do so. */
+	/* Set by the handler: its own pointer, and what is called once when the peer goes away (closes its end, were it only for
+	 * writing; or the server is freed) before the request ended. The request must still be ended; cancel the work and do so. */
 	void *user;
 	og_http_notify on_gone;
 };

@@ -644,6 +644,48 @@ START_TEST(bodies_share_a_limit)
 }
 END_TEST
 
+START_TEST(long_heads_share_it)
+{
+	struct client c[3] = { client_new(), client_new(), client_new() };
+	static char line[60000];
+
+	memset(line, 'a', sizeof(line));
+	for (int i = 0; i < 3; i++) {
+		client_send(&c[i], "GET /hello HTTP/1.1\r\nA: ", 24);
+		client_send(&c[i], line, sizeof(line));
+		client_send(&c[i], "\r\nB:", 4);
+		turn();
+	}
+	ck_assert_uint_eq(og_http_server_stats(server).connections, 3);
+	ck_assert_uint_gt(og_http_server_stats(server).body_bytes, 3 * 50000);
+	for (int i = 0; i < 3; i++) {
+		client_send(&c[i], "\r\n\r\n", 4);
+		ck_assert_str_eq(answer(&c[i]), HELLO);
+	}
+	ck_assert_uint_eq(og_http_server_stats(server).body_bytes, 0);
+	for (int i = 0; i < 3; i++)
+		client_free(&c[i]);
+}
+END_TEST
+
+START_TEST(too_many_long_heads_are_closed)
+{
+	struct client c[8];
+	static char line[60000];
+
+	memset(line, 'a', sizeof(line));
+	for (int i = 0; i < 8; i++) {
+		c[i] = client_new();
+		client_send(&c[i], "GET /hello HTTP/1.1\r\nA: ", 24);
+		client_send(&c[i], line, sizeof(line));
+	}
+	ck_assert_uint_lt(og_http_server_stats(server).connections, 8);
+	ck_assert_uint_le(og_http_server_stats(server).body_bytes, 300000);
+	for (int i = 0; i < 8; i++)
+		client_free(&c[i]);
+}
+END_TEST
+
 static void on_empty(void *arg)
 {
 	++*(unsigned *)arg;
@@ -813,6 +855,8 @@ int main(void)
 	tcase_add_test(tc, a_running_request_has_no_deadline_here);
 	tc = tcase(s, "memory", with_little_memory);
 	tcase_add_test(tc, bodies_share_a_limit);
+	tcase_add_test(tc, long_heads_share_it);
+	tcase_add_test(tc, too_many_long_heads_are_closed);
 	tc = tcase(s, "connections", with_two_connections);
 	tcase_add_test(tc, connections_beyond_the_limit_wait);
 	r = srunner_create(s);
