@@ -392,9 +392,14 @@ void og_graph_state(struct og_graph *g, struct og_slice branch, struct og_slice 
 {
 	struct og_error err = { 0 };
 	bool by_commit = commit.p != NULL;
-	struct slot *s = slot_find(g, by_commit ? commit : branch.p ? branch : OG_SLICE("main"), by_commit, &err);
+	struct slot *s = NULL;
+	struct og_ulid id;
 	struct waiter *w;
 
+	if (by_commit && !og_ulid_parse(commit, &id))
+		og_error_set(&err, OG_ERR_NOT_FOUND, "commit '%.*s' not found", (int)OG_MIN(commit.len, 200u), commit.p);
+	else
+		s = slot_find(g, by_commit ? commit : branch.p ? branch : OG_SLICE("main"), by_commit, &err);
 	if (!s) {
 		cb(arg, NULL, &err);
 		return;
