@@ -503,7 +503,9 @@ static struct og_delta *delta_copy(const struct og_delta *old)
 
 	if (!d)
 		return NULL;
-	*d = *old;
+	/* All but the count, in which others may be writing. */
+	memcpy((char *)d + offsetof(struct og_delta, type), (const char *)old + offsetof(struct og_delta, type),
+	       sizeof(*d) - offsetof(struct og_delta, type));
 	d->refs = 1;
 	d->pages = malloc((d->npages ? d->npages : 1) * sizeof(*d->pages));
 	if (!d->pages) {
@@ -569,8 +571,10 @@ static struct og_page *page_own(struct og_delta *d, uint32_t slot)
 	copy = calloc(1, sizeof(*copy));
 	if (!copy)
 		return NULL;
-	if (p)
-		*copy = *p;
+	if (p) {
+		memcpy(copy->touched, p->touched, sizeof(p->touched));
+		memcpy(copy->dead, p->dead, sizeof(p->dead));
+	}
 	copy->refs = 1;
 	page_unref(p);
 	d->pages[n] = copy;

@@ -118,14 +118,16 @@ struct og_view *og_view_copy(const struct og_view *v)
 
 	if (!n)
 		return NULL;
-	*n = *v;
+	/* All but the count, in which others may be writing. */
+	memcpy((char *)n + offsetof(struct og_view, catalog), (const char *)v + offsetof(struct og_view, catalog),
+	       sizeof(*n) - offsetof(struct og_view, catalog));
 	n->refs = 1;
 	n->types = malloc((v->catalog->ntypes ? v->catalog->ntypes : 1) * sizeof(*n->types));
 	if (!n->types) {
 		free(n);
 		return NULL;
 	}
-	og_catalog_ref(v->catalog);
+	og_catalog_ref(n->catalog);
 	for (uint32_t i = 0; i < v->catalog->ntypes; i++) {
 		struct og_view_type *t = &n->types[i];
 
@@ -425,7 +427,7 @@ int og_view_apply(struct og_view *v, const struct og_change *c, struct og_error 
 	bool edge = c->type->kind == OG_EDGE;
 	int rc;
 
-	assert(t->type == c->type && v->refs == 1);
+	assert(v->refs == 1 && t->type->id == c->type->id && t->type->nprops == c->type->nprops);
 	if (c->rows == 0 && !c->all)
 		return 0;
 	/* og_view_expand keeps one bit of a new slot's number for itself. */

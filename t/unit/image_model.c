@@ -462,7 +462,7 @@ static void check_parallel(const struct og_view_type *t, const struct mtype *mt)
 			}
 }
 
-static void check_edges(const struct og_view *v, struct model *m, const struct mtype *mt, const uint32_t *slots, size_t n)
+static void check_endpoints(const struct og_view *v, const struct mtype *mt, const uint32_t *slots, size_t n)
 {
 	const struct og_view_type *t = &v->types[mt->type->index];
 	const struct og_view_type *nodes[2] = { &v->types[mt->type->src_type], &v->types[mt->type->dst_type] };
@@ -479,16 +479,36 @@ static void check_edges(const struct og_view *v, struct model *m, const struct m
 		ck_assert_uint_eq(s, og_view_find(nodes[0], r->src));
 		ck_assert_uint_eq(d, og_view_find(nodes[1], r->dst));
 	}
+	free(src);
+	free(dst);
+}
+
+static void check_edges(const struct og_view *v, struct model *m, const struct mtype *mt)
+{
 	for (unsigned dir = 0; dir < 2; dir++) {
 		const struct mtype *node = &m->t[dir ? mt->type->dst_type : mt->type->src_type];
+		const struct og_view_type *nt = &v->types[node->type->index];
 
 		for (size_t i = 0; i < node->n; i++)
 			if (node->rows[i].live)
-				check_expand(v, m, mt, dir ? OG_IN : OG_OUT, og_view_find(nodes[dir], node->rows[i].id), node->rows[i].id);
+				check_expand(v, m, mt, dir ? OG_IN : OG_OUT, og_view_find(nt, node->rows[i].id), node->rows[i].id);
 	}
-	check_parallel(t, mt);
-	free(src);
-	free(dst);
+	check_parallel(&v->types[mt->type->index], mt);
+}
+
+/* Ids that are there and that are not, all at once. */
+static void check_find_many(const struct og_view_type *t, const struct mtype *mt)
+{
+	struct og_slice *ids = calloc(mt->n + 1, sizeof(*ids));
+	uint32_t *slots = calloc(mt->n + 1, sizeof(*slots));
+
+	for (size_t i = 0; i < mt->n; i++)
+		ids[i] = mt->rows[i].id;
+	og_view_find_many(t, ids, mt->n, slots);
+	for (size_t i = 0; i < mt->n; i++)
+		ck_assert_uint_eq(slots[i], og_view_find(t, ids[i]));
+	free(ids);
+	free(slots);
 }
 
 static void check_type(const struct og_view *v, struct model *m, const struct mtype *mt)
@@ -528,8 +548,11 @@ static void check_type(const struct og_view *v, struct model *m, const struct mt
 	ck_assert(!og_view_range_untouched(t, 0, t->base_slots + 1));
 	for (uint32_t p = 0; p < mt->type->nprops; p++)
 		check_gather(t, p, slots, n);
-	if (mt->type->kind == OG_EDGE)
-		check_edges(v, m, mt, slots, n);
+	if (mt->type->kind == OG_EDGE) {
+		check_endpoints(v, mt, slots, n);
+		check_edges(v, m, mt);
+	}
+	check_find_many(t, mt);
 	/* Any order. */
 	ids = calloc(n + 1, sizeof(*ids));
 	for (size_t i = 0; n && i < n; i++)
@@ -537,7 +560,7 @@ static void check_type(const struct og_view *v, struct model *m, const struct mt
 	for (uint32_t p = 0; p < mt->type->nprops; p++)
 		check_gather(t, p, ids, n);
 	if (mt->type->kind == OG_EDGE)
-		check_edges(v, m, mt, ids, n);
+		check_endpoints(v, mt, ids, n);
 	free(ids);
 	free(slots);
 }

@@ -385,14 +385,12 @@ START_TEST(scales_over_many_rows)
 		struct og_view *held = i % 3 == 0 ? og_view_copy(v) : NULL;
 		struct og_change c;
 		const struct og_type *order[3] = { a, b, e };
-		/* Every third is taken back later on by its own delete. */
-		for (unsigned k = 0; k < 3; k++) {
-			struct og_view *next = v;
 
+		for (unsigned k = 0; k < 3; k++) {
 			og_change_init(&c, order[k]);
 			snprintf(id, sizeof(id), "n%u", i);
 			ck_assert_int_eq(og_change_upsert(&c, og_slice_str(id), og_slice_str(id), og_slice_str(id), NULL, &err), 0);
-			if (og_view_apply(next, &c, &err) < 0)
+			if (og_view_apply(v, &c, &err) < 0)
 				ck_abort_msg("%s", err.message);
 			og_change_fini(&c);
 		}
@@ -462,13 +460,13 @@ END_TEST
 
 static void add(TCase *tc)
 {
-	tcase_add_loop_test(tc, built_from_layers, 0, 16);
-	tcase_add_loop_test(tc, deltas_over_a_base, 0, 12);
-	tcase_add_loop_test(tc, trials_leave_no_trace, 0, 4);
+	tcase_add_loop_test(tc, built_from_layers, 0, 10);
+	tcase_add_loop_test(tc, deltas_over_a_base, 0, 6);
+	tcase_add_loop_test(tc, trials_leave_no_trace, 0, 2);
 	tcase_add_test(tc, updates_are_swept);
-	tcase_add_loop_test(tc, folded_into_a_segment, 0, 8);
-	tcase_add_loop_test(tc, folded_into_a_delta, 0, 8);
-	tcase_add_loop_test(tc, changes_survive_encoding, 0, 3);
+	tcase_add_loop_test(tc, folded_into_a_segment, 0, 5);
+	tcase_add_loop_test(tc, folded_into_a_delta, 0, 5);
+	tcase_add_loop_test(tc, changes_survive_encoding, 0, 2);
 	tcase_add_test(tc, all_replaces_the_content);
 	tcase_add_test(tc, refuses_an_edge_to_nowhere);
 	tcase_add_test(tc, rebase_drops_what_stood_on_it);
