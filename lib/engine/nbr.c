@@ -24,7 +24,7 @@ int eng_nbr_init(struct eng_nbr *n, struct og_exec *x, const struct eng_trav *t,
 	};
 	n->plain = og_view_adj_plain(n->et);
 	/* A type that never had rows has no image to read either. */
-	if (n->plain && !n->et->adj)
+	if (n->plain && !og_view_adj(n->et))
 		n->empty = true;
 	return 0;
 }
@@ -57,7 +57,7 @@ int eng_nbr_seen(struct eng_nbr *n, struct og_error *err)
 
 static const struct og_adjdir *direction(const struct eng_nbr *n, enum og_dir dir)
 {
-	return dir == OG_OUT ? &n->et->adj->adj.out : &n->et->adj->adj.in;
+	return dir == OG_OUT ? &og_view_adj(n->et)->out : &og_view_adj(n->et)->in;
 }
 
 int eng_nbr_raw(struct eng_nbr *n, enum og_dir dir, uint32_t from, size_t *len, struct og_error *err)
@@ -136,7 +136,7 @@ static int list_images(struct eng_nbr *n, uint32_t from, const uint32_t **peers,
 	og_adj_run(d, from, &a, &z);
 	*peers = d->peers + a;
 	*count = z - a;
-	if (!n->et->adj->adj.parallel || z - a < 2)
+	if (!og_view_adj(n->et)->parallel || z - a < 2)
 		return 0;
 	rc = eng_nbr_room(n, z - a, err);
 	if (rc < 0)

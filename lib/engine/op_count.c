@@ -29,7 +29,7 @@ static bool constant_time(const struct eng_weight *w)
 {
 	const struct eng_nbr *n = &w->nbr;
 
-	return !w->nkids && n->plain && !n->bounded && !(n->in && n->out) && !n->empty && !n->et->adj->adj.parallel;
+	return !w->nkids && n->plain && !n->bounded && !(n->in && n->out) && !n->empty && !og_view_adj(n->et)->parallel;
 }
 
 static int open_memo(struct eng_weight *w, struct og_error *err)

@@ -35,7 +35,7 @@ static int visit(struct eng_nbr *n, enum og_dir dir, uint32_t node, size_t *len,
 	int rc;
 
 	if (n->plain) {
-		const struct og_adjdir *d = dir == OG_OUT ? &n->et->adj->adj.out : &n->et->adj->adj.in;
+		const struct og_adjdir *d = dir == OG_OUT ? &og_view_adj(n->et)->out : &og_view_adj(n->et)->in;
 		uint32_t a, z;
 
 		og_adj_run(d, node, &a, &z);

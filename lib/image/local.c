@@ -60,11 +60,11 @@ static int build_type(struct og_view *v, const struct og_local_type *local, cons
 		in.src_content = src->content;
 		in.src_ids = src->ids;
 		in.nsrc_ids = og_view_parts(src);
-		in.src_idx = src->idx;
+		in.src_idx = src->pins->idx;
 		in.dst_content = dst->content;
 		in.dst_ids = dst->ids;
 		in.ndst_ids = og_view_parts(dst);
-		in.dst_idx = dst->idx;
+		in.dst_idx = dst->pins->idx;
 	}
 	return og_build(&in, wants, n, pin_built, v, err);
 }

@@ -112,8 +112,8 @@ uint32_t og_view_find(const struct og_view_type *t, struct og_slice id)
 	uint32_t base = OG_SLOT_NONE;
 
 	if (t->base_slots) {
-		assert(t->idx);
-		base = og_idx_find(t->idx, t->ids, og_view_parts(t), id);
+		assert(t->pins->idx);
+		base = og_idx_find(t->pins->idx, t->ids, og_view_parts(t), id);
 	}
 	return find_newest(t, base, id);
 }
@@ -121,8 +121,8 @@ uint32_t og_view_find(const struct og_view_type *t, struct og_slice id)
 void og_view_find_many(const struct og_view_type *t, const struct og_slice *ids, size_t n, uint32_t *slots)
 {
 	if (t->base_slots) {
-		assert(t->idx);
-		og_idx_find_many(t->idx, t->ids, og_view_parts(t), ids, n, slots);
+		assert(t->pins->idx);
+		og_idx_find_many(t->pins->idx, t->ids, og_view_parts(t), ids, n, slots);
 	} else {
 		memset(slots, 0xff, n * sizeof(*slots));
 	}
@@ -375,12 +375,12 @@ size_t og_view_expand(const struct og_view_type *et, enum og_dir dir, uint32_t n
 		const struct og_adjdir *d;
 		uint32_t from, to, pos;
 
-		assert(et->adj);
-		d = dir == OG_OUT ? &et->adj->adj.out : &et->adj->adj.in;
+		assert(og_view_adj(et));
+		d = dir == OG_OUT ? &og_view_adj(et)->out : &og_view_adj(et)->in;
 		og_adj_run(d, node, &from, &to);
 		for (pos = from + *state; pos < to && n < max; pos++) {
 			if (edges || dead) {
-				uint32_t edge = dir == OG_OUT ? pos : og_adj_in_edge(&et->adj->adj, node, from, pos);
+				uint32_t edge = dir == OG_OUT ? pos : og_adj_in_edge(og_view_adj(et), node, from, pos);
 
 				if (edge == OG_SLOT_NONE || (dead && og_delta_bit(et->delta, edge, true)))
 					continue;
@@ -405,8 +405,8 @@ uint32_t og_view_degree(const struct og_view_type *et, enum og_dir dir, uint32_t
 	uint32_t from = 0, to = 0, n;
 
 	if (et->base_slots) {
-		assert(et->adj);
-		og_adj_run(dir == OG_OUT ? &et->adj->adj.out : &et->adj->adj.in, node, &from, &to);
+		assert(og_view_adj(et));
+		og_adj_run(dir == OG_OUT ? &og_view_adj(et)->out : &og_view_adj(et)->in, node, &from, &to);
 	}
 	n = to - from;
 	for (uint32_t i = 0; et->delta && i < et->delta->nlayers; i++) {
@@ -423,9 +423,9 @@ void og_view_endpoints(const struct og_view_type *et, uint32_t edge, uint32_t *s
 	const struct og_dlayer *l;
 
 	if (edge < et->base_slots) {
-		assert(et->adj);
-		*src = og_adj_source(&et->adj->adj, edge);
-		*dst = et->adj->adj.out.peers[edge];
+		assert(og_view_adj(et));
+		*src = og_adj_source(og_view_adj(et), edge);
+		*dst = og_view_adj(et)->out.peers[edge];
 		return;
 	}
 	assert(et->delta);
@@ -458,8 +458,8 @@ void og_view_gather_endpoints(const struct og_view_type *et, const uint32_t *edg
 			og_view_endpoints(et, edge, &src[i], &dst[i]);
 			continue;
 		}
-		assert(et->adj);
-		a = &et->adj->adj;
+		assert(og_view_adj(et));
+		a = og_view_adj(et);
 		if (edge >= to && cur != OG_SLOT_NONE) {
 			cur = next_source(&a->out, cur);
 			from = to = 0;
@@ -478,8 +478,8 @@ void og_view_gather_endpoints(const struct og_view_type *et, const uint32_t *edg
 bool og_view_parallel(const struct og_view_type *et)
 {
 	if (et->base_slots) {
-		assert(et->adj);
-		if (et->adj->adj.parallel)
+		assert(og_view_adj(et));
+		if (og_view_adj(et)->parallel)
 			return true;
 	}
 	/* New edges are not compared with what is there. */

@@ -8,14 +8,6 @@
 
 #include "image/overlay.h"
 
-/* The pinned images of one base, shared by the copies of a view. Entries go from NULL to an image once and stay. */
-struct og_pins {
-	int refs;
-	uint32_t parts, nprops;
-	struct og_img **ids, ***cols;
-	struct og_img *idx, *adj;
-};
-
 static struct og_pins *pins_new(uint32_t parts, uint32_t nprops)
 {
 	struct og_pins *p = calloc(1, sizeof(*p));
@@ -62,8 +54,6 @@ static void type_reset(struct og_view_type *t, struct og_pins *pins)
 	t->pins = pins;
 	t->ids = pins->ids;
 	t->cols = pins->cols;
-	t->idx = pins->idx;
-	t->adj = pins->adj;
 	t->slots = t->base_slots;
 	t->rows = t->base_slots;
 }
@@ -135,9 +125,6 @@ struct og_view *og_view_copy(const struct og_view *v)
 		if (t->delta)
 			og_delta_ref(t->delta);
 		__atomic_fetch_add(&t->pins->refs, 1, __ATOMIC_RELAXED);
-		/* What was pinned by way of another copy. */
-		t->idx = t->pins->idx;
-		t->adj = t->pins->adj;
 	}
 	return n;
 }
@@ -225,12 +212,12 @@ size_t og_view_missing(const struct og_view *v, const struct og_need *needs, siz
 		for (uint32_t p = 0; (bits & 1u << OG_NEED_IDS) && p < parts; p++)
 			if (!t->ids[p])
 				lacks(&m, key_of(v, t, OG_IMG_IDS, 0, p));
-		if ((bits & 1u << OG_NEED_IDX) && !t->idx)
+		if ((bits & 1u << OG_NEED_IDX) && !t->pins->idx)
 			lacks(&m, key_of(v, t, OG_IMG_IDX, 0, 0));
 		for (uint32_t p = 0; (bits & 1u << OG_NEED_COL) && p < parts; p++)
 			if (!t->cols[needs[i].prop] || !t->cols[needs[i].prop][p])
 				lacks(&m, key_of(v, t, OG_IMG_COL, t->type->props[needs[i].prop].id, p));
-		if ((bits & 1u << OG_NEED_ADJ) && !t->adj && t->type->kind == OG_EDGE)
+		if ((bits & 1u << OG_NEED_ADJ) && !t->pins->adj && t->type->kind == OG_EDGE)
 			lacks(&m, key_of(v, t, OG_IMG_ADJ, 0, 0));
 	}
 	return m.n;
@@ -293,13 +280,11 @@ void og_view_pin(struct og_view *v, struct og_img *img)
 	case OG_IMG_IDX:
 		if (img->rows == t->base_slots)
 			keep(&t->pins->idx, img);
-		t->idx = t->pins->idx;
 		return;
 	case OG_IMG_ADJ:
 		if (type->kind == OG_EDGE && img->rows == t->base_slots && img->adj.out.slots <= v->types[type->src_type].base_slots &&
 		    img->adj.in.slots <= v->types[type->dst_type].base_slots)
 			keep(&t->pins->adj, img);
-		t->adj = t->pins->adj;
 		return;
 	}
 }

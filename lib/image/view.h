@@ -15,7 +15,16 @@
 #include "image/delta.h"
 #include "image/image.h"
 
-struct og_pins;
+/* The pinned images of one base, which copies of a view share: what is pinned for one view is there for all. Entries go from NULL to an image once and
+ * stay until the last view goes. */
+struct og_pins {
+	int refs;			/* atomic */
+	uint32_t parts, nprops;
+	struct og_img **ids;		/* parts; og_view_parts(t) entries */
+	struct og_img ***cols;		/* [property index][part]; cols[i] NULL until wanted */
+	struct og_img *idx;
+	struct og_img *adj;		/* edges */
+};
 
 struct og_view_type {
 	const struct og_type *type;
@@ -26,11 +35,7 @@ struct og_view_type {
 	uint64_t table_version;
 	struct og_ulid owner;		/* branch that owns the table's content; the graph's id for main */
 	struct og_delta *delta;		/* NULL: none */
-	/* Pinned images, owned by `pins`, which copies of the view share: an image pinned for one is there for the next copy. */
-	struct og_img **ids;		/* parts; entries NULL until pinned; og_view_parts(t) entries */
-	struct og_img *idx;
-	struct og_img ***cols;		/* [property index][part]; cols[i] NULL until wanted */
-	struct og_img *adj;		/* edges */
+	struct og_img **ids, ***cols;	/* those of pins */
 	struct og_pins *pins;
 };
 
@@ -117,7 +122,12 @@ enum og_dir { OG_OUT, OG_IN };
 size_t og_view_expand(const struct og_view_type *et, enum og_dir dir, uint32_t node, uint32_t *state, uint32_t *peers, uint32_t *edges, size_t max);
 /* Upper bound on the number of neighbours, O(1). */
 uint32_t og_view_degree(const struct og_view_type *et, enum og_dir dir, uint32_t node);
-/* True if et has no delta at all: then og_adj_run on t->adj->adj may be used directly. */
+/* The adjacency of the base; NULL: not pinned, or the base has no edges. */
+static inline const struct og_adj *og_view_adj(const struct og_view_type *et)
+{
+	return et->pins->adj ? &et->pins->adj->adj : NULL;
+}
+/* True if et has no delta at all: then og_adj_run on og_view_adj may be used directly. */
 static inline bool og_view_adj_plain(const struct og_view_type *et)
 {
 	return et->delta == NULL;

@@ -160,10 +160,10 @@ static void fold(const struct og_view *v, unsigned type, const struct og_layer *
 	if (t->kind == OG_EDGE && v) {
 		in.src_ids = v->types[t->src_type].ids;
 		in.nsrc_ids = og_view_parts(&v->types[t->src_type]);
-		in.src_idx = v->types[t->src_type].idx;
+		in.src_idx = v->types[t->src_type].pins->idx;
 		in.dst_ids = v->types[t->dst_type].ids;
 		in.ndst_ids = og_view_parts(&v->types[t->dst_type]);
-		in.dst_idx = v->types[t->dst_type].idx;
+		in.dst_idx = v->types[t->dst_type].pins->idx;
 	}
 	if (og_fold(&in, keep_deletes, append_sink, out, &rows, &err) < 0)
 		ck_abort_msg("%s", err.message);
@@ -367,6 +367,34 @@ START_TEST(rebase_drops_what_stood_on_it)
 }
 END_TEST
 
+/* A copy made before an image was pinned has it all the same; else it would read a base without edges. */
+START_TEST(pins_are_shared_with_earlier_copies)
+{
+	struct og_local_type local[MODEL_TYPES];
+	struct og_error err = { 0 };
+	struct og_view *v, *copy;
+	struct og_need *needs;
+	size_t n;
+
+	begin(6);
+	add_layers(2, 80);
+	v = og_view_new(m.catalog);
+	for (unsigned i = 0; i < MODEL_TYPES; i++) {
+		local[i] = (struct og_local_type){ layers.l[i], layers.n[i] };
+		ck_assert_int_eq(og_view_set_local(v, i, layers.l[i], layers.n[i], &err), 0);
+	}
+	copy = og_view_copy(v);
+	needs = all_needs(m.catalog, &n);
+	ck_assert_int_eq(og_view_build_local(v, local, needs, n, &err), 0);
+	ck_assert_uint_eq(og_view_missing(copy, needs, n, NULL, 0), 0);
+	check_view(copy, &m);
+	free(needs);
+	og_view_unref(copy);
+	og_view_unref(v);
+	end();
+}
+END_TEST
+
 /* Many small commits on an unshared view: their cost does not grow with what is there already. */
 START_TEST(scales_over_many_rows)
 {
@@ -470,6 +498,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, all_replaces_the_content);
 	tcase_add_test(tc, refuses_an_edge_to_nowhere);
 	tcase_add_test(tc, rebase_drops_what_stood_on_it);
+	tcase_add_test(tc, pins_are_shared_with_earlier_copies);
 	tcase_add_test(tc, scales_over_many_rows);
 	tcase_add_test(tc, several_parts);
 }

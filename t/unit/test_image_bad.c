@@ -69,10 +69,10 @@ static int build_all(const struct og_view *v, unsigned type, const struct og_lay
 		wants[nwants++] = (struct og_build_want){ OG_IMG_ADJ, 0 };
 		in.src_ids = src->ids;
 		in.nsrc_ids = og_view_parts(src);
-		in.src_idx = src->idx;
+		in.src_idx = src->pins->idx;
 		in.dst_ids = dst->ids;
 		in.ndst_ids = og_view_parts(dst);
-		in.dst_idx = dst->idx;
+		in.dst_idx = dst->pins->idx;
 	}
 	return og_build(&in, wants, nwants, open_built, NULL, err);
 }
@@ -242,10 +242,10 @@ static void read_with(const struct og_view *good, struct og_img *bad)
 			for (uint32_t c = 0; c < t->type->nprops; c++)
 				og_view_pin(v, t->cols[c][p]);
 		}
-		if (t->idx)
-			og_view_pin(v, t->idx);
-		if (t->adj)
-			og_view_pin(v, t->adj);
+		if (t->pins->idx)
+			og_view_pin(v, t->pins->idx);
+		if (t->pins->adj)
+			og_view_pin(v, t->pins->adj);
 	}
 	read_all(v);
 	og_view_unref(v);
@@ -285,9 +285,9 @@ START_TEST(damaged_images)
 		if (!t->base_slots)
 			continue;
 		tamper_much(v, t->ids[0]);
-		tamper_much(v, t->idx);
-		if (t->adj)
-			tamper_much(v, t->adj);
+		tamper_much(v, t->pins->idx);
+		if (t->pins->adj)
+			tamper_much(v, t->pins->adj);
 		if (t->type->nprops)
 			tamper_much(v, t->cols[(unsigned)_i % t->type->nprops][0]);
 	}
@@ -332,7 +332,7 @@ START_TEST(lying_headers)
 	v = model_view(&m, &layers);
 	for (unsigned i = 0; i < MODEL_TYPES; i++) {
 		const struct og_view_type *t = &v->types[i];
-		const struct og_img *imgs[] = { t->ids[0], t->idx, t->adj };
+		const struct og_img *imgs[] = { t->ids[0], t->pins->idx, t->pins->adj };
 
 		for (size_t k = 0; k < OG_COUNT(imgs); k++) {
 			struct og_img_head h, good;
@@ -412,13 +412,13 @@ START_TEST(pins_only_what_fits)
 	w = og_view_new(m.catalog);
 	ck_assert_int_eq(og_view_set_base(w, b->index, v->types[b->index].content, v->types[b->index].base_slots + 1, &err), 0);
 	og_view_pin(w, v->types[b->index].ids[0]);
-	og_view_pin(w, v->types[b->index].idx);
+	og_view_pin(w, v->types[b->index].pins->idx);
 	ck_assert_ptr_null(w->types[b->index].ids[0]);
-	ck_assert_ptr_null(w->types[b->index].idx);
+	ck_assert_ptr_null(w->types[b->index].pins->idx);
 	/* Node types whose content the view has otherwise: the edges' slots would be others. */
 	ck_assert_int_eq(og_view_set_base(w, e->index, v->types[e->index].content, v->types[e->index].base_slots, &err), 0);
-	og_view_pin(w, v->types[e->index].adj);
-	ck_assert_ptr_null(w->types[e->index].adj);
+	og_view_pin(w, v->types[e->index].pins->adj);
+	ck_assert_ptr_null(w->types[e->index].pins->adj);
 	og_view_unref(w);
 	og_view_unref(v);
 	end();
