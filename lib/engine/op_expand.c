@@ -13,8 +13,12 @@ static int gather(struct eng_expand *e, struct og_error *err)
 		uint32_t *grown;
 		int rc = e->s.pipe->cls->next(e->s.pipe, &b, err);
 
-		if (rc == OP_END)
+		if (rc == OP_END) {
 			e->gathered = true;
+			if (e->s.join && (rc = eng_join_build(e->s.join, e->slots, e->nslots, err)) < 0)
+				return rc;
+			return OP_END;
+		}
 		if (rc != OP_ROWS)
 			return rc;
 		grown = og_arena_grow(&x->arena, e->slots, &e->cap, e->nslots + b->nsel, sizeof(*grown));
@@ -63,6 +67,10 @@ static int start_row(struct eng_expand *e, struct og_error *err)
 		rc = eng_nbr_list(&e->nbr, e->in->cols[e->s.from][e->row], &e->peers, &e->edges, &e->npeers, err);
 		if (rc == 0 && e->s.equal >= 0)
 			rc = keep_equal(e, e->in->cols[e->s.equal][e->row], err);
+		if (rc < 0)
+			return rc;
+	} else if (e->s.join) {
+		rc = eng_join_list(e->s.join, e->in->cols[e->s.from][e->row], &e->peers, &e->npeers, err);
 		if (rc < 0)
 			return rc;
 	} else if (e->s.pipe) {
@@ -191,7 +199,7 @@ static int expand_prepare(struct eng_op *op, struct og_error *err)
 		return rc;
 	op->cap = ENG_BATCH;
 	/* A key look-up gives no more rows than it is asked for. */
-	if (!e->s.t && !e->s.pipe && e->s.nlist <= 1)
+	if (!e->s.t && !e->s.pipe && (e->s.join || e->s.nlist <= 1))
 		op->cap = op->child->cap;
 	if (eng_batch_init(op->x, &e->out, op->cap, false, op->done != NULL) < 0)
 		return eng_no_memory(op->x, err);

@@ -378,6 +378,44 @@ static int scan_chain(struct physical *p, int32_t var, struct eng_op **out, stru
 	return 0;
 }
 
+/* A test that ties a variable without a value to one that has one. */
+static bool joins(const struct physical *p, const struct eng_operand *build, const struct eng_operand *probe)
+{
+	return build->var >= 0 && probe->var >= 0 && !p->bound[build->var] && p->bound[probe->var] && !p->x->p->vars[build->var].is_edge &&
+	       !build->col.prop->type.list && !probe->col.prop->type.list;
+}
+
+static int join(struct physical *p, const struct eng_operand *build, const struct eng_operand *probe, struct og_error *err)
+{
+	struct eng_expand_spec s = { .from = probe->var, .to = build->var, .equal = -1, .once = p->nested };
+	int rc = 0;
+
+	s.join = eng_join_new(p->x, build, probe);
+	if (!s.join)
+		return eng_no_memory(p->x, err);
+	if (!s.join->by_key)
+		rc = scan_chain(p, build->var, &s.pipe, err);
+	p->bound[build->var] = true;
+	return rc < 0 ? rc : push(p, eng_expand_new(p->x, p->top, &s), err);
+}
+
+/* 1: one was placed; 0: none is there. */
+static int place_join(struct physical *p, struct og_error *err)
+{
+	for (size_t i = 0; i < p->k->ntests; i++) {
+		const struct eng_check *c = &p->checks[i];
+		bool left = joins(p, &c->lhs, &c->rhs);
+		int rc;
+
+		if (p->test_done[i] || c->op != GQ_EQ || (!left && !joins(p, &c->rhs, &c->lhs)))
+			continue;
+		p->test_done[i] = true;
+		rc = left ? join(p, &c->lhs, &c->rhs, err) : join(p, &c->rhs, &c->lhs, err);
+		return rc < 0 ? rc : 1;
+	}
+	return 0;
+}
+
 /* 1: one was placed; 0: all variables are bound. */
 static int place_start(struct physical *p, struct og_error *err)
 {
@@ -449,6 +487,8 @@ static int plan_block(struct og_exec *x, const struct eng_block *k, struct eng_o
 		rc = place_ready(&p, err);
 		if (rc == 0)
 			rc = place_traversal(&p, err);
+		if (rc == 0)
+			rc = place_join(&p, err);
 		if (rc == 0)
 			rc = place_start(&p, err);
 	} while (rc > 0);

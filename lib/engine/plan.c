@@ -524,24 +524,32 @@ static int build_vars(struct builder *b)
 }
 
 /* A variable that an equality may look up by its key needs ids and their index; an index of no use costs only memory. */
+static int need_lookup(struct builder *b, const struct eng_side *s)
+{
+	const struct og_type *type;
+	int rc;
+
+	if (!s->prop)
+		return 0;
+	type = b->p->vars[s->var].type;
+	if (eng_single_key(type) != s->prop)
+		return 0;
+	rc = add_need(b, OG_NEED_IDS, type, 0);
+	return rc < 0 ? rc : add_need(b, OG_NEED_IDX, type, 0);
+}
+
 static int need_lookups(struct builder *b, const struct eng_block *k)
 {
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < k->ntests; i++) {
 		const struct eng_test *t = &k->tests[i];
-		const struct eng_side *s = t->lhs.prop ? &t->lhs : &t->rhs;
-		const struct eng_side *o = t->lhs.prop ? &t->rhs : &t->lhs;
-		const struct og_type *type;
 
-		if (t->op != GQ_EQ || !s->prop || o->prop)
+		if (t->op != GQ_EQ)
 			continue;
-		type = b->p->vars[s->var].type;
-		if (eng_single_key(type) != s->prop)
-			continue;
-		rc = add_need(b, OG_NEED_IDS, type, 0);
+		rc = need_lookup(b, &t->lhs);
 		if (rc == 0)
-			rc = add_need(b, OG_NEED_IDX, type, 0);
+			rc = need_lookup(b, &t->rhs);
 	}
 	for (size_t i = 0; rc == 0 && i < k->nnots; i++)
 		rc = need_lookups(b, k->nots[i].block);

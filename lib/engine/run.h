@@ -127,6 +127,25 @@ int eng_nbr_raw(struct eng_nbr *n, enum og_dir dir, uint32_t from, size_t *len, 
 int eng_nbr_room(struct eng_nbr *n, size_t want, struct og_error *err) OG_MUST_CHECK;
 int eng_nbr_seen(struct eng_nbr *n, struct og_error *err) OG_MUST_CHECK;
 
+/* --- equality of properties ---------------------------------------------------------------------------------------------------------- */
+
+/* Nodes whose property equals that of a known node: by the id where the property is the key, else through a hash table over a scan's slots. */
+struct eng_join {
+	struct og_exec *x;
+	struct eng_col build, probe;
+	bool by_key;
+	uint32_t *heads;
+	size_t mask;
+	struct entry *entries;
+	uint32_t *found;
+	size_t cap;
+};
+
+struct eng_join *eng_join_new(struct og_exec *x, const struct eng_operand *build, const struct eng_operand *probe);
+int eng_join_build(struct eng_join *j, const uint32_t *slots, size_t n, struct og_error *err) OG_MUST_CHECK;
+int eng_join_list(struct eng_join *j, uint32_t from, const uint32_t **slots, size_t *n, struct og_error *err) OG_MUST_CHECK;
+bool eng_join_by_key(const struct og_type *type, const struct og_property *build, const struct og_property *probe);
+
 /* --- operators ----------------------------------------------------------------------------------------------------------------------- */
 
 /* One row without columns, or (batch given later by eng_seed_arm) the rows of an outer batch. */
@@ -135,12 +154,13 @@ void eng_seed_arm(struct eng_op *op, struct eng_batch *b);
 struct eng_op *eng_scan_new(struct og_exec *x, int32_t var);
 struct eng_op *eng_filter_new(struct og_exec *x, struct eng_op *child, struct eng_check *checks, size_t n);
 struct eng_op *eng_exists_new(struct og_exec *x, struct eng_op *child, const struct eng_trav *t);
-/* At most one of t (traversal), pipe (a scan whose rows form a product) and list (known slots). */
+/* One of t (traversal), list (known slots), pipe (a scan whose rows form a product) and join (over the pipe's slots, unless it goes by key). */
 struct eng_expand_spec {
 	const struct eng_trav *t;
 	bool from_src;
 	int32_t from, to, equal;	/* equal: a column that the peer must equal, or -1; then `to` is -1 */
 	struct eng_op *pipe;
+	struct eng_join *join;
 	const uint32_t *list;
 	size_t nlist;
 	bool once;			/* in a `not`: one row is as good as many, if its columns are not looked at */

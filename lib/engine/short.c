@@ -77,10 +77,12 @@ static bool bound_expand(const struct og_exec *x, struct bound *b, const struct 
 		return false;
 	if (e->s.t)
 		return bound_traversal(x, b, &e->nbr, e->s.from, e->s.to);
-	if (e->s.nlist == 0)
-		b->rows = 0;
 	b->var = -1;
 	b->nslots = 0;
+	if (e->s.join)
+		return spend(b, b->rows);
+	if (e->s.nlist == 0)
+		b->rows = 0;
 	if (b->rows == 1) {
 		uint32_t *grown = og_arena_grow((struct og_arena *)&x->arena, b->slots, &b->cap, 1, sizeof(*grown));
 

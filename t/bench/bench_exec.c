@@ -124,6 +124,8 @@ START_TEST(reads)
 		"query q() { match { $p: Package { area: \"area 7\" } $d dependsOn{1,3} $p } return { $p.name count($d) as n } order { n desc } limit 5 }",
 		"query q() { match { $p: Package $d dependsOn $p } return { $p.name count($d) as n } order { n desc } limit 5 }",
 		"query q() { match { $p: Package $q dependsOn $p $r dependsOn $q $s dependsOn $r } return { $p.name count($s) as n } order { n desc } limit 5 }",
+		"query q() { match { $p: Package $d dependsOn{1,3} $p } return { $p.name count($d) as n } order { n desc } limit 5 }",
+		"query q() { match { $p: Package $q: Package { area: \"area 7\" } $p.size = $q.size } return { count($p) as n } }",
 		"query q() { match { $p: Package $p.size > 900000 } return { count($p) as n sum($p.size) as s } }",
 		"query q() { match { $p: Package } return { $p.area count($p) as n avg($p.size) as a } order { $p.area } limit 5 }",
 		"query q() { match { $p: Package not { $_ dependsOn $p } } return { count($p) as n } }",

@@ -78,6 +78,18 @@
 { Q("match { $n: Num [1, 2.5] contains $n.e } return { $n }"), "", "!list literal elements must share a compatible scalar type" },
 { Q("match { $v: Vessel not { $v.built = date(\"x\") $v.tonnage = 1 } } return { $v }"), "", "!invalid Date literal 'x'" },
 
+{ Q("match { $a: Vessel $b: Vessel $a.tonnage = $b.tonnage } return { $a $b }"), "",
+  "[{\"a\":\"ilse\",\"b\":\"ilse\"},{\"a\":\"ilse\",\"b\":\"elk\"},{\"a\":\"dora\",\"b\":\"dora\"},{\"a\":\"elk\",\"b\":\"ilse\"},{\"a\":\"elk\",\"b\":\"elk\"},"
+  "{\"a\":\"fen\",\"b\":\"fen\"}]" },
+{ Q("match { $a: Num $b: Num { key: 2 } $a.a = $b.a } return { $a.key }"), "", "[{\"a.key\":2},{\"a.key\":-4}]" },
+{ Q("match { $a: Num $b: Real $a.e = $b.key } return { $a.key $b.key }"), "", "[]" },
+{ Q("match { $a: Num $b: Real $a.key = $b.key } return { $a.key $b.key }"), "", "[{\"a.key\":2,\"b.key\":2.0}]" },
+{ Q("match { $a: Vessel $b: Vessel { tonnage: 410 } $a.code = $b.code } return { $a.name }"), "", "[{\"a.name\":\"Ilse\"},{\"a.name\":\"Elk\"}]" },
+{ Q("match { $a: Vessel $b: Vessel { tonnage: 410 } $a.code = $b.name } return { $a.name }"), "", "[]" },
+{ Q("match { $a: Vessel not { $b: Vessel $a.tonnage = $b.tonnage $b.name > $a.name } } return { $a }"), "",
+  "[{\"a\":\"ilse\"},{\"a\":\"corvo\"},{\"a\":\"dora\"},{\"a\":\"fen\"}]" },
+{ Q("match { $v: Vessel $v.name = $v.code } return { $v }"), "", "[]" },
+
 /* contains, starts_with */
 { Q("match { $v: Vessel $v.flags contains \"PT\" } return { $v }"), "", "[{\"v\":\"dora\"}]" },
 { QP("$f: String?", "match { $v: Vessel $v.flags contains $f } return { $v }"), "", "[]" },
@@ -237,6 +249,15 @@
 { Q("match { $v: Vessel $w: Port } return { count($v) as n }"), "", "[{\"n\":15}]" },
 { Q("match { $v: Vessel } return { count($v) as n count(1) as m }"), "", "[{\"n\":5,\"m\":5}]" },
 
+{ Q("match { $v: Vessel } return { count(count($v)) as n }"), "", "~" },
+{ Q("match { $v: Vessel } return { sum($v) as n }"), "", "~" },
+{ Q("match { $v: Vessel } return { sum(2) as n count(now()) as m }"), "", "[{\"n\":10.0,\"m\":5}]" },
+{ QP("$x: I32?", "match { $v: Vessel } return { count($x) as n max($x) as m }"), "", "[{\"n\":0,\"m\":null}]" },
+{ QP("$x: I32?", "match { $v: Vessel } return { count($x) as n max($x) as m }"), "{\"x\":4}", "[{\"n\":5,\"m\":4}]" },
+{ Q("match { 1 < 2 } return { 1 as one }"), "", "[{\"one\":1}]" },
+{ Q("match { 1 > 2 } return { 1 as one }"), "", "[]" },
+{ Q("match { 1 < 2 } return { count(1) as n }"), "", "[{\"n\":1}]" },
+
 /* order, limit */
 { Q("match { $v: Vessel } return { $v } order { $v.name }"), "", "[{\"v\":\"corvo\"},{\"v\":\"dora\"},{\"v\":\"elk\"},{\"v\":\"ilse\"},{\"v\":\"fen\"}]" },
 { Q("match { $v: Vessel } return { $v } order { $v.tonnage }"), "", "[{\"v\":\"corvo\"},{\"v\":\"fen\"},{\"v\":\"dora\"},{\"v\":\"elk\"},{\"v\":\"ilse\"}]" },
@@ -260,6 +281,7 @@
 { Q("match { $v: Vessel } return { $v } order { missing }"), "", "!alias 'missing' not found for ordering" },
 { Q("match { $v: Vessel } return { $v } order { 1 }"), "", "!unsupported ordering expression" },
 { Q("match { $v: Vessel } return { $v } order { $v }"), "", "!unsupported ordering expression" },
+{ Q("match { $v: Vessel } return { $v } order { now() }"), "", "!unsupported ordering expression" },
 { Q("match { $v: Vessel } return { $v } order { search($v.name, \"x\") }"), "", "!unsupported ordering expression" },
 
 /* not here yet */
