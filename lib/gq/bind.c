@@ -10,6 +10,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#define MAX_PARAMS 4096u
+
 struct binder {
 	struct og_arena *arena;
 	struct og_error *err;
@@ -194,6 +196,9 @@ int gq_bind(struct og_arena *a, const struct gq_query *q, const struct og_json *
 
 	if (params && params->type != OG_JT_NULL && params->type != OG_JT_OBJECT)
 		return og_error_set(err, OG_ERR_BAD, "params must be a JSON object");
+	/* Parameters are found one by one; this keeps a hostile request from making that matter. */
+	if (q->nparams > MAX_PARAMS)
+		return og_error_set(err, OG_ERR_TOO_LARGE, "query has more than %u parameters", MAX_PARAMS);
 	*out = (struct gq_bindings){ .n = q->nparams, .now_ms = og_now_us() / 1000 };
 	out->values = og_arena_array(a, q->nparams + 1, sizeof(*out->values));
 	out->given = og_arena_array(a, q->nparams + 1, sizeof(*out->given));

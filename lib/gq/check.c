@@ -140,43 +140,73 @@ static int check_items(struct gq_checker *k, struct gq_read *r)
 	return 0;
 }
 
-static const struct gq_expr *item_of(const struct gq_read *r, struct og_slice alias)
+/* Aliases by name; of two equal ones the first. */
+static int index_aliases(struct gq_checker *k, const struct gq_read *r, struct og_map *aliases)
 {
-	for (uint32_t i = 0; i < r->nitems; i++)
-		if (r->items[i].alias.len && og_slice_eq(r->items[i].alias, alias))
-			return r->items[i].expr;
-	return NULL;
+	bool fresh = true;
+
+	for (uint32_t i = 0; i < r->nitems; i++) {
+		struct og_map_entry *e;
+
+		if (r->items[i].alias.len == 0)
+			continue;
+		e = og_map_put(aliases, r->items[i].alias, &fresh);
+		if (!e)
+			return og_error_nomem(k->err);
+		if (fresh)
+			e->value = i;
+	}
+	return 0;
+}
+
+/* What the keys of an order clause come to. */
+struct ranks {
+	bool nearest, rrf, alias;
+	struct gq_pos pos;	/* of a rank function */
+};
+
+static int check_key(struct gq_checker *k, const struct gq_key *key, const struct og_map *aliases, struct ranks *ranks)
+{
+	const struct gq_expr *x = key->expr;
+	const struct og_map_entry *e;
+	struct gq_xtype t;
+	int rc = gq_check_expr(k, key->expr, &t);
+
+	if (rc < 0)
+		return rc;
+	if (x->kind == GQ_X_NEAREST && key->has_dir)
+		return gq_fault(k, x->pos, "nearest ordering takes no direction");
+	if (x->kind == GQ_X_ALIAS) {
+		ranks->alias = true;
+		e = og_map_find(aliases, x->name);
+		if (!e)
+			return 0;	/* a fault of the run */
+		x = k->q->read.items[e->value].expr;
+	}
+	if (x->kind == GQ_X_NEAREST || x->kind == GQ_X_RRF)
+		ranks->pos = x->pos;
+	ranks->nearest |= x->kind == GQ_X_NEAREST;
+	ranks->rrf |= x->kind == GQ_X_RRF;
+	return 0;
 }
 
 static int check_keys(struct gq_checker *k, struct gq_read *r)
 {
-	bool nearest = false, rrf = false, alias = false;
-	struct gq_pos pos = { 0 };
-	struct gq_xtype t;
-	int rc;
+	struct ranks ranks = { 0 };
+	struct og_map aliases = { 0 };
+	int rc = r->nkeys ? index_aliases(k, r, &aliases) : 0;
 
-	for (uint32_t i = 0; i < r->nkeys; i++) {
-		const struct gq_expr *x = r->keys[i].expr;
-
-		if ((rc = gq_check_expr(k, r->keys[i].expr, &t)) < 0)
-			return rc;
-		if (x->kind == GQ_X_NEAREST && r->keys[i].has_dir)
-			return gq_fault(k, x->pos, "nearest ordering takes no direction");
-		if (x->kind == GQ_X_ALIAS) {
-			alias = true;
-			x = item_of(r, x->name);
-		}
-		if (x && (x->kind == GQ_X_NEAREST || x->kind == GQ_X_RRF))
-			pos = x->pos;
-		nearest |= x && x->kind == GQ_X_NEAREST;
-		rrf |= x && x->kind == GQ_X_RRF;
-	}
-	if (rrf && !r->has_limit)
-		return gq_fault(k, pos, "T21: rrf ordering requires a limit clause");
-	if (nearest && !r->has_limit)
-		return gq_fault(k, pos, "T17: nearest ordering requires a limit clause");
-	if (nearest && alias)
-		return gq_fault(k, pos, "T18: alias-based ordering is not supported together with nearest in phase 1");
+	for (uint32_t i = 0; i < r->nkeys && rc == 0; i++)
+		rc = check_key(k, &r->keys[i], &aliases, &ranks);
+	og_map_fini(&aliases);
+	if (rc < 0)
+		return rc;
+	if (ranks.rrf && !r->has_limit)
+		return gq_fault(k, ranks.pos, "T21: rrf ordering requires a limit clause");
+	if (ranks.nearest && !r->has_limit)
+		return gq_fault(k, ranks.pos, "T17: nearest ordering requires a limit clause");
+	if (ranks.nearest && ranks.alias)
+		return gq_fault(k, ranks.pos, "T18: alias-based ordering is not supported together with nearest in phase 1");
 	return 0;
 }
 

@@ -146,17 +146,9 @@ static int put_key_text(struct og_catalog *c, const struct og_type *t, struct og
 	return rc;
 }
 
-/* Insertion sort by name: a constraint has few columns. */
-static void sort_cols(const struct og_type *t, int32_t *cols, uint32_t n)
+static int by_col_name(const void *a, const void *b, void *type)
 {
-	for (uint32_t i = 1; i < n; i++) {
-		int32_t col = cols[i];
-		uint32_t j = i;
-
-		for (; j > 0 && og_slice_cmp(col_name(t, cols[j - 1]), col_name(t, col)) > 0; j--)
-			cols[j] = cols[j - 1];
-		cols[j] = col;
-	}
+	return og_slice_cmp(col_name(type, *(const int32_t *)a), col_name(type, *(const int32_t *)b));
 }
 
 static int build_constraint(struct og_catalog *c, const struct og_type *t, const struct pg_constraint *from,
@@ -172,7 +164,7 @@ static int build_constraint(struct og_catalog *c, const struct og_type *t, const
 		return nomem(c, err);
 	for (size_t i = 0; i < from->ncols; i++)
 		to->cols[i] = col_find(t, from->cols[i]);
-	sort_cols(t, to->cols, to->ncols);
+	qsort_r(to->cols, to->ncols, sizeof(*to->cols), by_col_name, (void *)(uintptr_t)t);
 	return put_key_text(c, t, to, err);
 }
 

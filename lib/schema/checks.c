@@ -2,12 +2,13 @@
 #include "config.h"
 #include "schema/checks.h"
 #include "base/buf.h"
-#include "base/map.h"
 #include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+#define MAX_PROPS 65536u	/* of one type, inherited ones counted as often as they are inherited */
 
 static int fault_at(struct pg_checker *k, size_t byte, const char *prefix, const char *fmt, va_list ap)
 {
@@ -43,10 +44,17 @@ static int OG_PRINTF(3, 4) catalog_fault(struct pg_checker *k, size_t byte, cons
 
 struct pg_prop *pg_find_prop(const struct pg_decl *d, struct og_slice name)
 {
-	for (size_t i = 0; i < d->nprops; i++)
-		if (og_slice_eq(d->props[i].name, name))
-			return &d->props[i];
-	return NULL;
+	size_t lo = 0, hi = d->nprops;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (og_slice_cmp(d->by_name[mid]->name, name) < 0)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < d->nprops && og_slice_eq(d->by_name[lo]->name, name) ? d->by_name[lo] : NULL;
 }
 
 const struct og_annotation *pg_find_annotation(const struct og_annotation *anns, size_t n, const char *name)
@@ -57,66 +65,134 @@ const struct og_annotation *pg_find_annotation(const struct og_annotation *anns,
 	return NULL;
 }
 
-static const struct pg_decl *find_decl(const struct pg_file *f, enum pg_decl_kind kind, struct og_slice name)
+static const struct pg_decl *find_decl(const struct pg_checker *k, enum pg_decl_kind kind, struct og_slice name)
 {
-	for (size_t i = 0; i < f->ndecls; i++)
-		if (f->decls[i].kind == kind && og_slice_eq(f->decls[i].name, name))
-			return &f->decls[i];
-	return NULL;
+	const struct og_map_entry *e = og_map_find(&k->names[kind], name);
+
+	return e ? &k->file->decls[e->value] : NULL;
 }
 
-/* The node's property must have the interface's type; a property that the node lacks is added with its annotations. */
-static int take_interface(struct pg_checker *k, struct pg_decl *node, const struct pg_decl *iface)
+static int index_decls(struct pg_checker *k)
+{
+	bool fresh = true;
+
+	for (size_t i = 0; i < k->file->ndecls; i++) {
+		const struct pg_decl *d = &k->file->decls[i];
+		struct og_map_entry *e = og_map_put(&k->names[d->kind], d->name, &fresh);
+
+		if (!e)
+			return og_error_nomem(k->err);
+		if (fresh)
+			e->value = i;
+	}
+	return 0;
+}
+
+static int by_prop(const void *a, const void *b)
+{
+	const struct pg_prop *x = *(const struct pg_prop *const *)a, *y = *(const struct pg_prop *const *)b;
+	int cmp = og_slice_cmp(x->name, y->name);
+
+	return cmp ? cmp : x < y ? -1 : x > y;
+}
+
+static int index_props(struct pg_checker *k, struct pg_decl *d)
+{
+	d->by_name = og_arena_array(k->arena, d->nprops + 1, sizeof(struct pg_prop *));
+	if (!d->by_name)
+		return og_arena_error(k->arena, k->err);
+	for (size_t i = 0; i < d->nprops; i++)
+		d->by_name[i] = &d->props[i];
+	qsort(d->by_name, d->nprops, sizeof(struct pg_prop *), by_prop);
+	return 0;
+}
+
+static int type_clash(struct pg_checker *k, const struct pg_decl *node, const struct pg_prop *have,
+		      const struct pg_decl *iface, const struct pg_prop *want)
 {
 	struct og_buf a = { 0 }, b = { 0 };
-	int rc = 0;
 
-	for (size_t i = 0; i < iface->nprops && rc == 0; i++) {
-		const struct pg_prop *want = &iface->props[i];
-		const struct pg_prop *have = pg_find_prop(node, want->name);
-
-		if (!have) {
-			node->props[node->nprops++] = *want;
-		} else if (!og_proptype_equal(&have->type, &want->type)) {
-			og_proptype_format(&a, &have->type);
-			og_proptype_format(&b, &want->type);
-			rc = pg_fault(k, have->byte,
-				      "node %.*s property '%.*s' has type %.*s but interface %.*s declares it as %.*s",
-				      OG_FMT(node->name), OG_FMT(have->name), OG_FMT(og_buf_view(&a)), OG_FMT(iface->name),
-				      OG_FMT(og_buf_view(&b)));
-		}
-	}
+	og_proptype_format(&a, &have->type);
+	og_proptype_format(&b, &want->type);
+	pg_fault(k, have->byte, "node %.*s property '%.*s' has type %.*s but interface %.*s declares it as %.*s",
+		 OG_FMT(node->name), OG_FMT(have->name), OG_FMT(og_buf_view(&a)), OG_FMT(iface->name),
+		 OG_FMT(og_buf_view(&b)));
 	og_buf_fini(&a);
 	og_buf_fini(&b);
-	return rc;
+	return OG_ERR_BAD;
 }
 
-static int implement(struct pg_checker *k, struct pg_decl *node)
+/* The node's property must have the interface's type; a property that the node lacks is added with its annotations. `have`
+ * finds the node's properties by name; `props` has room. */
+static int take_interface(struct pg_checker *k, struct pg_decl *node, const struct pg_decl *iface, struct og_map *have)
+{
+	bool fresh = true;
+
+	for (size_t i = 0; i < iface->nprops; i++) {
+		const struct pg_prop *want = &iface->props[i];
+		struct og_map_entry *e = og_map_put(have, want->name, &fresh);
+
+		if (!e)
+			return og_error_nomem(k->err);
+		if (fresh) {
+			e->value = node->nprops;
+			node->props[node->nprops++] = *want;
+		} else if (!og_proptype_equal(&node->props[e->value].type, &want->type)) {
+			return type_clash(k, node, &node->props[e->value], iface, want);
+		}
+	}
+	return 0;
+}
+
+/* Room for all properties that the node may end up with, its own moved there and entered in `have`. */
+static int make_room(struct pg_checker *k, struct pg_decl *node, struct og_map *have)
 {
 	const struct pg_decl *iface;
 	struct pg_prop *room;
 	size_t total = node->nprops;
-	int rc = 0;
+	bool fresh = true;
 
 	for (size_t i = 0; i < node->nimplements; i++) {
-		iface = find_decl(k->file, PG_INTERFACE, node->implements[i]);
+		iface = find_decl(k, PG_INTERFACE, node->implements[i]);
 		total += iface ? iface->nprops : 0;
 	}
-	if (node->nimplements == 0)
-		return 0;
+	if (total > MAX_PROPS)
+		return og_error_set(k->err, OG_ERR_TOO_LARGE, "node %.*s has more than %u properties", OG_FMT(node->name), MAX_PROPS);
 	room = og_arena_array(k->arena, total + 1, sizeof(*room));
 	if (!room)
 		return og_arena_error(k->arena, k->err);
 	if (node->nprops)
 		memcpy(room, node->props, node->nprops * sizeof(*room));
 	node->props = room;
-	for (size_t i = 0; i < node->nimplements && rc == 0; i++) {
-		iface = find_decl(k->file, PG_INTERFACE, node->implements[i]);
-		if (!iface)
-			return pg_fault(k, node->byte, "node %.*s implements unknown interface '%.*s'", OG_FMT(node->name),
-					OG_FMT(node->implements[i]));
-		rc = take_interface(k, node, iface);
+	for (size_t i = 0; i < node->nprops; i++) {
+		struct og_map_entry *e = og_map_put(have, room[i].name, &fresh);
+
+		if (!e)
+			return og_error_nomem(k->err);
+		if (fresh)
+			e->value = i;
 	}
+	return 0;
+}
+
+static int implement(struct pg_checker *k, struct pg_decl *node)
+{
+	struct og_map have = { 0 };
+	int rc = 0;
+
+	if (node->nimplements == 0)
+		return 0;
+	rc = make_room(k, node, &have);
+	for (size_t i = 0; i < node->nimplements && rc == 0; i++) {
+		const struct pg_decl *iface = find_decl(k, PG_INTERFACE, node->implements[i]);
+
+		if (iface)
+			rc = take_interface(k, node, iface, &have);
+		else
+			rc = pg_fault(k, node->byte, "node %.*s implements unknown interface '%.*s'", OG_FMT(node->name),
+				      OG_FMT(node->implements[i]));
+	}
+	og_map_fini(&have);
 	return rc;
 }
 
@@ -249,10 +325,10 @@ static int check_edges(struct pg_checker *k)
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		const struct pg_decl *e = edges[i];
 
-		if (!find_decl(k->file, PG_NODE, e->src))
+		if (!find_decl(k, PG_NODE, e->src))
 			rc = catalog_fault(k, e->byte, "edge %.*s references unknown source type: %.*s", OG_FMT(e->name),
 					   OG_FMT(e->src));
-		else if (!find_decl(k->file, PG_NODE, e->dst))
+		else if (!find_decl(k, PG_NODE, e->dst))
 			rc = catalog_fault(k, e->byte, "edge %.*s references unknown target type: %.*s", OG_FMT(e->name),
 					   OG_FMT(e->dst));
 		else
@@ -262,15 +338,26 @@ static int check_edges(struct pg_checker *k)
 	return rc;
 }
 
-int pg_check(struct pg_checker *k)
+static int run_stages(struct pg_checker *k)
 {
 	int rc;
 
 	for (size_t i = 0; i < k->file->ndecls; i++)
-		if ((rc = implement(k, &k->file->decls[i])) < 0)
+		if ((rc = implement(k, &k->file->decls[i])) < 0 || (rc = index_props(k, &k->file->decls[i])) < 0)
 			return rc;
 	if ((rc = pg_check_annotations(k)) < 0 || (rc = pg_check_constraints(k)) < 0 || (rc = check_repeated(k)) < 0 ||
 	    (rc = check_reserved(k)) < 0)
 		return rc;
 	return check_edges(k);
+}
+
+int pg_check(struct pg_checker *k)
+{
+	int rc = index_decls(k);
+
+	if (rc == 0)
+		rc = run_stages(k);
+	for (size_t i = 0; i < OG_COUNT(k->names); i++)
+		og_map_fini(&k->names[i]);
+	return rc;
 }

@@ -6,6 +6,7 @@
 #ifndef OG_SCHEMA_CHECKS_H
 #define OG_SCHEMA_CHECKS_H
 
+#include "base/map.h"
 #include "schema/parse.h"
 
 struct pg_checker {
@@ -13,9 +14,10 @@ struct pg_checker {
 	struct og_slice src;
 	struct pg_file *file;
 	struct og_error *err;
+	struct og_map names[3];		/* by enum pg_decl_kind: name -> index of the first declaration */
 };
 
-/* OG_ERR_BAD with the first fault; on success every node has its inherited properties and `constraints` is complete. */
+/* OG_ERR_BAD with the first fault, OG_ERR_TOO_LARGE; on success every node has its inherited properties and `constraints` is complete. */
 int pg_check(struct pg_checker *k) OG_MUST_CHECK;
 
 /* The stages; checks.c runs them. */

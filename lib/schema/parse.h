@@ -39,6 +39,7 @@ struct pg_decl {
 	uint32_t card_min, card_max;
 	struct pg_prop *props;
 	size_t nprops;
+	struct pg_prop **by_name;	/* the same sorted, of equal names the first written first; set by pg_check */
 	struct pg_constraint *constraints;	/* those of the body; shorthands are added by pg_check */
 	size_t nconstraints;
 };
