@@ -1,4 +1,4 @@
-/* From the options to a bound socket: modes, refusals, the listen address. */
+/* The listening socket: the address, bind, and at last listen. */
 #include "config.h"
 
 #include <arpa/inet.h>
@@ -19,94 +19,6 @@
 
 #define DEFAULT_BIND "127.0.0.1:8080"
 #define LISTEN_BACKLOG 4096
-#define CONFIG_FILE "omnigraph.yaml"
-
-/* --- which graph, and may it be served -------------------------------------------------------------- */
-
-static int check_mode(const struct options *o, struct og_error *err)
-{
-	if (o->cluster && (o->uri || o->target || o->config))
-		return og_error_set(err, OG_ERR_BAD,
-				    "--cluster is an exclusive boot source; it cannot combine with a graph URI, "
-				    "--target, or --config");
-	if (o->cluster)
-		return og_error_set(err, OG_ERR_UNSUPPORTED,
-				    "serving a cluster is not available in this build; pass a graph URI");
-	if (o->config)
-		return og_error_set(err, OG_ERR_UNSUPPORTED,
-				    "%s: reading a config file is not available in this build; pass a graph URI "
-				    "without --config",
-				    o->config);
-	/* It may name a policy: to serve without it would be a way around it. */
-	if (access(CONFIG_FILE, F_OK) == 0)
-		return og_error_set(err, OG_ERR_UNSUPPORTED,
-				    "./" CONFIG_FILE " would apply here, but reading a config file is not available "
-				    "in this build; start in another directory");
-	if (o->uri)
-		return 0;
-	if (o->target)
-		return og_error_set(err, OG_ERR_NOT_FOUND, "graph '%s' not found in " CONFIG_FILE, o->target);
-	return og_error_set(err, OG_ERR_BAD,
-			    "no graph to serve: pass a URI (a local path, file://... or s3://bucket/prefix)");
-}
-
-/* file:// and trailing slashes go, nothing else changes. */
-static int normalise_uri(struct master *m, struct og_error *err)
-{
-	const char *uri = m->opt.uri, *scheme = strstr(uri, "://");
-	size_t n;
-
-	if (strncmp(uri, "file://", 7) == 0) {
-		uri += 7;
-		if (uri[0] != '/')
-			return og_error_set(err, OG_ERR_BAD, "%s: a file:// URI needs an absolute path", m->opt.uri);
-	} else if (scheme && strncmp(uri, "s3://", 5) != 0) {
-		return og_error_set(err, OG_ERR_BAD,
-				    "%s: a graph URI is a local path, file://... or s3://bucket/prefix", uri);
-	}
-	m->uri_text = strdup(uri);
-	if (!m->uri_text)
-		return og_error_nomem(err);
-	for (n = strlen(m->uri_text); n > 1 && m->uri_text[n - 1] == '/'; n--)
-		m->uri_text[n - 1] = 0;
-	m->graph_uri = m->uri_text;
-	return 0;
-}
-
-/* Tokens x policy x --unauthenticated. This build checks no token, so it must not start where one is meant to protect. */
-static int check_tokens(const struct options *o, struct og_error *err)
-{
-	static const char *const sources[] = {
-		"OMNIGRAPH_SERVER_BEARER_TOKENS_AWS_SECRET",
-		"OMNIGRAPH_SERVER_BEARER_TOKEN",
-		"OMNIGRAPH_SERVER_BEARER_TOKENS_FILE",
-		"OMNIGRAPH_SERVER_BEARER_TOKENS_JSON",
-	};
-
-	for (size_t i = 0; i < OG_COUNT(sources); i++)
-		if (options_env(sources[i]))
-			return og_error_set(err, OG_ERR_UNSUPPORTED,
-					    "%s is set, but authentication by bearer tokens is not available in this "
-					    "build; unset it and pass --unauthenticated to serve without",
-					    sources[i]);
-	if (!o->unauthenticated)
-		return og_error_set(err, OG_ERR_DENIED,
-				    "server has no bearer tokens and no policy file configured; anyone who reaches the "
-				    "port could read and write: pass --unauthenticated (or set "
-				    "OMNIGRAPH_UNAUTHENTICATED=1) to serve so");
-	og_log(OG_LOG_WARN, "access.open", "text=\"no bearer tokens and no policy: every request is allowed\"");
-	return 0;
-}
-
-int boot_check(struct master *m, struct og_error *err)
-{
-	int rc;
-
-	if ((rc = check_mode(&m->opt, err)) < 0 || (rc = normalise_uri(m, err)) < 0 ||
-	    (rc = check_tokens(&m->opt, err)) < 0)
-		return rc;
-	return 0;
-}
 
 /* --- the listening socket ---------------------------------------------------------------------------- */
 
@@ -185,7 +97,7 @@ static int write_addr(int fd, char *out, size_t size, struct og_error *err)
 
 int boot_bind(struct master *m, struct og_error *err)
 {
-	const char *text = m->opt.bind ? m->opt.bind : DEFAULT_BIND;
+	const char *text = m->opt.bind ? m->opt.bind : m->config.server.bind ? m->config.server.bind : DEFAULT_BIND;
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *list = NULL;
 	char host[256], service[8];
 	uint16_t port = 0;

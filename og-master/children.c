@@ -47,7 +47,7 @@ static bool running(const struct child *c)
 	return c->pid && c->chan && og_chan_alive(c->chan);
 }
 
-static void set_reason(struct child *c, const char *text)
+void child_set_reason(struct child *c, const char *text)
 {
 	free(c->reason);
 	c->reason = strdup(text);
@@ -104,7 +104,7 @@ static int on_rejected(void *arg, struct og_ipc_msg *msg, struct og_error *err)
 	rest = og_slice(msg->body.p + 4, msg->body.len - 4);
 	if (og_wire_get_error(rest, &why, err) < 0)
 		return err->code;
-	set_reason(c, why.message);
+	child_set_reason(c, why.message);
 	og_log(OG_LOG_ERROR, "child.rejected", "child=%s pid=%d reason=%s", c->name, (int)c->pid,
 	       og_log_quote(&q, why.message));
 	if (c->m->phase == PHASE_BOOT)
@@ -186,13 +186,14 @@ static void on_closed(void *arg, struct og_chan *chan, const struct og_error *wh
 {
 	struct child *c = arg;
 
+	watch_forget(c);
 	og_chan_free(c->chan);
 	c->chan = NULL;
 	if (!c->pid)
 		return;
 	c->state = CHILD_LEAVING;
 	if (why->code) {
-		set_reason(c, why->message);
+		child_set_reason(c, why->message);
 		(void)kill(c->pid, SIGKILL);
 	} else {
 		add_timer(&c->kill, LEAVE_MS);
@@ -270,9 +271,9 @@ static void put_settings(const struct child *c, struct og_buf *b)
 		{ "proc", c->name, 0 },
 		{ "mode", "single", 0 },
 		{ "graphs", NULL, 1 },
-		{ "graph.0.id", "", 0 },
+		{ "graph.0.id", m->graph_name ? m->graph_name : "", 0 },
 		{ "graph.0.uri", m->graph_uri, 0 },
-		{ "graph.0.label", m->graph_uri, 0 },
+		{ "graph.0.label", m->graph_name ? m->graph_name : m->graph_uri, 0 },
 		{ "state", "open", 0 },
 		{ "bind", m->addr, 0 },
 		{ "workers", NULL, m->nchildren - CHILD_WORKERS },
@@ -411,7 +412,7 @@ static void start_again(struct child *c)
 		return;
 	if (start(c, &err) == 0)
 		return;
-	set_reason(c, err.message);
+	child_set_reason(c, err.message);
 	og_log(OG_LOG_ERROR, "child.start", "child=%s error=%s", c->name, og_log_quote(&q, err.message));
 	/* Killed after its start: its end comes by itself and schedules. */
 	if (!c->pid)
@@ -511,6 +512,7 @@ static void ended(struct child *c, int status)
 	c->pid = 0;
 	if (c->chan)
 		og_chan_read_now(c->chan);
+	watch_forget(c);
 	og_chan_free(c->chan);
 	c->chan = NULL;
 	event_del(&c->kill);
@@ -612,6 +614,7 @@ void children_fini(struct master *m)
 
 		event_del(&c->restart);
 		event_del(&c->kill);
+		watch_forget(c);
 		og_chan_free(c->chan);
 		free(c->reason);
 		free(c->last_end);

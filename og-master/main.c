@@ -37,6 +37,8 @@ void master_all_ready(struct master *m)
 		master_fail(m, err.message);
 	else
 		m->phase = PHASE_SERVE;
+	if (m->phase == PHASE_SERVE)
+		watch_start(m);
 }
 
 void master_fail(struct master *m, const char *message)
@@ -57,6 +59,7 @@ void master_stop(struct master *m)
 	m->phase = PHASE_STOP;
 	if (!m->nchildren)
 		return; /* nothing was started */
+	watch_stop(m);
 	event_del(&m->drain_timer);
 	evtimer_add(&m->stop_timer, &limit);
 	og_fd_close(&m->listen_fd);
@@ -146,7 +149,7 @@ static int boot(struct master *m, char **envp, struct og_error *err)
 {
 	int rc;
 
-	if ((rc = boot_check(m, err)) < 0)
+	if ((rc = mode_choose(m, err)) < 0)
 		return rc;
 	/* Before any other program runs: what is secret leaves our memory and our environment. */
 	if ((rc = og_secrets_take(envp, &m->secrets_fd, err)) < 0)
@@ -171,11 +174,13 @@ static void finish(struct master *m)
 		event_del(&m->sighup);
 		event_del(&m->drain_timer);
 		event_del(&m->stop_timer);
+		watch_stop(m);
 		event_base_free(m->base);
 	}
 	og_fd_close(&m->listen_fd);
 	og_fd_close(&m->secrets_fd);
-	free(m->uri_text);
+	if (m->has_config)
+		og_config_fini(&m->config);
 }
 
 int main(int argc, char **argv, char **envp)

@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "config/config.h"
 #include "ipc/admin.h"
 #include "ipc/chan.h"
 #include "og-master/options.h"
@@ -50,6 +51,8 @@ struct child {
 	char *reason;	/* why the process that runs is about to end; NULL: it is not */
 	char *last_end; /* how the one before ended; NULL: there was none */
 	struct event restart, kill;
+	uint32_t ping;	/* the question that waits for its answer; 0: none */
+	unsigned missed; /* looks in a row that found it unanswered */
 };
 
 struct master {
@@ -61,8 +64,10 @@ struct master {
 	uint64_t started_ms;
 	uint32_t generation;
 
-	const char *graph_uri; /* normalised */
-	char *uri_text;
+	struct og_config config; /* empty with --cluster; its arena holds the next two */
+	bool has_config;
+	const char *graph_uri;	/* normalised */
+	const char *graph_name; /* NULL: anonymous */
 	int listen_fd;
 	char addr[80]; /* "ip:port" */
 	int secrets_fd;
@@ -77,7 +82,7 @@ struct master {
 	size_t nchildren;
 	bool workers_started;
 
-	struct event sigterm, sigint, sigchld, sighup, drain_timer, stop_timer;
+	struct event sigterm, sigint, sigchld, sighup, drain_timer, stop_timer, watch;
 };
 
 #define CHILD_STORAGED 0
@@ -86,8 +91,10 @@ struct master {
 
 uint64_t master_now_ms(void);
 
-/* boot.c: from the options to something that can be started. Messages are the user's. */
-int boot_check(struct master *m, struct og_error *err) OG_MUST_CHECK;
+/* mode.c: from options and config file to the graph that is served, or the refusal. Messages are the user's. */
+int mode_choose(struct master *m, struct og_error *err) OG_MUST_CHECK;
+
+/* boot.c: bound, not yet listening. */
 int boot_bind(struct master *m, struct og_error *err) OG_MUST_CHECK;
 /* listen(2), the listen line, READY=1. */
 int boot_serve(struct master *m, struct og_error *err) OG_MUST_CHECK;
@@ -105,6 +112,15 @@ void children_stop(struct master *m);
 void children_kill(struct master *m);
 bool children_gone(const struct master *m);
 void children_fini(struct master *m);
+
+/* Why the process that runs is about to end: for the log and the status. */
+void child_set_reason(struct child *c, const char *text);
+
+/* watch.c: a child whose loop stands still for --stuck-timeout is killed, and so replaced. */
+void watch_start(struct master *m);
+void watch_stop(struct master *m);
+/* The child's channel is about to go. */
+void watch_forget(struct child *c);
 
 /* main.c: what children and signals tell. */
 void master_all_ready(struct master *m);

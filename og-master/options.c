@@ -35,6 +35,7 @@ const char options_usage[] =
 	"      --query-timeout <SECONDS>   For one query [default: 60]\n"
 	"      --query-memory <BYTES>      For one query [default: 1073741824]\n"
 	"      --drain-timeout <SECONDS>   For running requests when the server stops [default: 30]\n"
+	"      --stuck-timeout <SECONDS>   Before a process that stands still is replaced [default: 30]\n"
 	"      --cache-dir <DIR>           The host's object cache [default: by the installation]\n"
 	"      --cache-bytes <BYTES>       Its size [default: by the machine]\n"
 	"      --max-staleness-ms <MS>     How old a look for other hosts' commits may be for a read [default: 0]\n"
@@ -76,6 +77,7 @@ static const struct option_row option_rows[] = {
 	NUMBER("query-timeout", "OMNIGRAPH_QUERY_TIMEOUT", query_timeout, 60, 1, DAY),
 	NUMBER("query-memory", "OMNIGRAPH_QUERY_MEMORY", query_memory, 1073741824, 1, INT64_MAX),
 	NUMBER("drain-timeout", NULL, drain_timeout, 30, 0, DAY),
+	NUMBER("stuck-timeout", NULL, stuck_timeout, 30, 3, DAY),
 	NUMBER("workers", "OMNIGRAPH_WORKERS", workers, 0, 1, 128),
 	TEXT("cache-dir", "OMNIGRAPH_CACHE_DIR", cache_dir),
 	NUMBER("cache-bytes", "OMNIGRAPH_CACHE_BYTES", cache_bytes, 0, 0, INT64_MAX),

@@ -128,9 +128,61 @@ refuse 'is an exclusive boot source' --cluster c /x/good
 refuse 'invalid socket address' /x/good --unauthenticated --libexec-dir "$tmp/lib" --bind 127.0.0.1
 refuse 'invalid port value' /x/good --unauthenticated --libexec-dir "$tmp/lib" --bind 127.0.0.1:99999
 refuse 'os error 99' /x/good --unauthenticated --libexec-dir "$tmp/lib" --bind 192.0.2.1:80
-: >omnigraph.yaml
-refuse 'omnigraph.yaml would apply' /x/good $opts
+
+# --- omnigraph.yaml: which graph, and what this version does not serve
+# config TEXT: it lies in the working directory.
+config() { printf '%s\n' "$1" >"$tmp/omnigraph.yaml"; }
+config 'graphs: { quay: { uri: /x/good } }'
+refuse 'no graph to serve: pass a URI' $opts
+refuse "graph 'fleet' not found in omnigraph.yaml" --target fleet $opts
+config 'server: { graph: fleet }'
+refuse "graph 'fleet' not found in omnigraph.yaml" $opts
+config 'graphs: [1]'
+refuse 'omnigraph.yaml: graphs: invalid type:.*at line 1 column 9' /x/good $opts
+config 'policy: { file: p.yaml }'
+refuse 'policy file is configured but no bearer tokens — every request would 401' /x/good $opts
+OMNIGRAPH_SERVER_BEARER_TOKEN=t refuse 'policy files .* are not available in this version' /x/good $opts
+config 'queries: { berth: { file: b.gq } }'
+refuse "stored queries ('berth', file 'b.gq') are not available" /x/good $opts
+config 'graphs: { quay: { uri: /x/good, policy: { file: p.yaml } } }'
+refuse 'policy file is configured but no bearer tokens' --target quay $opts
+config '{ graphs: { quay: { uri: /x/good } }, policy: { file: p.yaml } }'
+refuse "named graph 'quay' uses its own .*policy.file is set.*graphs.quay" --target quay $opts
+refuse 'multi-graph mode: top-level policy.file is not honored.*graphs.<graph_id>.*server.policy.file' --config omnigraph.yaml $opts
+config '{ graphs: { quay: { uri: /x/good } }, queries: { berth: { file: b.gq } }, policy: { file: p.yaml } }'
+refuse 'top-level policy.file and queries are not honored' --config omnigraph.yaml $opts
+config 'graphs: { a_b: { uri: /x/good } }'
+refuse "invalid graph id 'a_b' in omnigraph.yaml: graph_id 'a_b' must match" --config omnigraph.yaml $opts
+config 'graphs: { openapi: { uri: /x/good } }'
+refuse "graph_id 'openapi' is reserved" --config omnigraph.yaml $opts
+config 'graphs: { a: { uri: /x/good }, b: { uri: "file:///x/good/" } }'
+refuse "URI '/x/good' is already registered as another graph" --config omnigraph.yaml $opts
+config '{ graphs: { a: { uri: /x/good } }, server: { policy: { file: s.yaml } } }'
+refuse 'policy file is configured but no bearer tokens' --config omnigraph.yaml $opts
+config 'graphs: { a: { uri: /x/good } }'
+refuse 'serving several graphs is not available in this version' --config omnigraph.yaml $opts
+refuse 'none.yaml: No such file or directory' --config none.yaml $opts
+refuse 'serving a cluster is not available in this version' --cluster "$tmp" $opts
+# What `init` leaves beside a graph does not stand in the way of a URI; server.graph alone is enough, server.bind counts.
+config '{ graphs: { local: { uri: /x/good } }, server: { graph: local, bind: "127.0.0.2:0" } }'
+serve good
+grep -q ' serving mode=single graphs=1 uri=/x/good ' "$tmp/err" || fail "not served"
+stop TERM
+"$master" --unauthenticated --workers 2 --libexec-dir "$tmp/lib" --admin-socket "$tmp/admin" >"$tmp/out" 2>"$tmp/err" &
+server=$!
+until_ok 20 grep -q '^OMNIGRAPH_LISTEN_ADDR=127.0.0.2:' "$tmp/out" || fail "server.graph and server.bind do not serve"
+stop TERM
 rm omnigraph.yaml
+
+# --- a process that stands still is replaced, by one who does not
+serve good --stuck-timeout 3
+old=$(pid_of worker.1)
+kill -STOP "$old"
+worker_again() { p=$(pid_of worker.1); [ -n "$p" ] && [ "$p" != "$old" ]; }
+until_ok 20 worker_again || fail "a stuck worker is not replaced"
+grep -q "child.stuck child=worker.1 pid=$old seconds=3" "$tmp/err" || fail "the stuck worker is not logged"
+status | grep -q '"name":"worker.1"[^}]*its loop stood still for 3 s' || fail "status does not say why"
+stop TERM
 
 # --- a port that another server has
 serve good
