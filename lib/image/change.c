@@ -216,12 +216,10 @@ int og_change_decode(struct og_change *c, const struct og_type *type, struct og_
 	int rc;
 
 	og_arena_init(&a, 0);
-	og_change_init(c, type);
 	rc = decode(&a, c, parquet, err);
 	og_arena_fini(&a);
 	if (rc == 0)
 		return 0;
-	og_change_fini(c);
 	/* What our reader does not know cannot stand in a body either. */
 	if (rc == OG_ERR_NOMEM)
 		return rc;

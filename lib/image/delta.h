@@ -33,7 +33,8 @@ struct og_change {
 
 void og_change_init(struct og_change *c, const struct og_type *type);
 void og_change_fini(struct og_change *c);
-/* Delta body of a commit <-> change. encode appends a Parquet file; decode checks everything (OG_ERR_CORRUPT). */
+/* Delta body of a commit <-> change. encode appends a Parquet file; decode fills an empty change, initialised for `type`, and checks everything
+ * (OG_ERR_CORRUPT; the change is good for og_change_fini alone then). `all` is not in the body. */
 int og_change_encode(const struct og_change *c, struct og_buf *out, struct og_error *err) OG_MUST_CHECK;
 int og_change_decode(struct og_change *c, const struct og_type *type, struct og_slice parquet, struct og_error *err) OG_MUST_CHECK;
 /* Appends one row; values are indexed like type->props. */

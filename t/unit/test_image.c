@@ -238,6 +238,7 @@ START_TEST(changes_survive_encoding)
 			struct og_error err = { 0 };
 
 			ck_assert_int_eq(og_change_encode(&changes[t], &b, &err), 0);
+			og_change_init(&decoded[t], changes[t].type);
 			ck_assert_int_eq(og_change_decode(&decoded[t], changes[t].type, og_buf_view(&b), &err), 0);
 			ck_assert_uint_eq(decoded[t].rows, changes[t].rows);
 			og_buf_fini(&b);

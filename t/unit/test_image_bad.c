@@ -91,10 +91,10 @@ static void build_bad(const struct og_view *v, unsigned type, size_t layer, stru
 	ck_assert(rc == 0 || rc == OG_ERR_CORRUPT);
 	if (rc < 0)
 		ck_assert_ptr_nonnull(strstr(err.message, "layer "));
+	og_change_init(&c, &m.catalog->types[type]);
 	rc = og_change_decode(&c, &m.catalog->types[type], bytes, &err);
 	ck_assert(rc == 0 || rc == OG_ERR_CORRUPT);
-	if (rc == 0)
-		og_change_fini(&c);
+	og_change_fini(&c);
 }
 
 START_TEST(damaged_layers)
@@ -183,8 +183,10 @@ START_TEST(an_unknown_operation_is_damage)
 	l.bytes = og_buf_view(&b);
 	ck_assert_int_eq(build_all(NULL, type->index, &l, 1, &err), OG_ERR_CORRUPT);
 	ck_assert_str_eq(err.message, "layer 0: row 1: unknown operation");
+	og_change_init(&c, type);
 	ck_assert_int_eq(og_change_decode(&c, type, l.bytes, &err), OG_ERR_CORRUPT);
 	ck_assert_str_eq(err.message, "rows of node:B: row 1: unknown operation");
+	og_change_fini(&c);
 	og_buf_fini(&b);
 	end();
 }
