@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/sha256.h"
 #include "proc/lock.h"
 #include "store/dir.h"
 
@@ -158,6 +159,8 @@ int main(int argc, char **argv)
 	if (og_child_start(&sd->child, argc, argv, &ops, sd, &err) < 0 || read_settings(sd, &err) < 0)
 		return og_child_abort(&sd->child, &err);
 	set_budget(sd);
+	/* OpenSSL reads its files at the first digest, before the paths are fixed. */
+	(void)og_sha256(OG_SLICE(""));
 	/* The folder of a graph is made before the paths are fixed. */
 	if (og_child_setting(&sd->child, "create"))
 		(void)mkdir(sd->path, 0755);

@@ -369,6 +369,13 @@ static void on_init_done(void *arg, const struct og_error *err)
 	og_buf_fini(&b);
 }
 
+static int by_id(const void *a, const void *b)
+{
+	const struct og_type_decl *x = a, *y = b;
+
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
 int on_graph_init(void *arg, struct og_ipc_msg *m, struct og_error *err)
 {
 	struct peer *p = arg;
@@ -392,6 +399,9 @@ int on_graph_init(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	}
 	for (uint32_t i = 0; i < in.ntypes; i++)
 		types[i] = (struct og_type_decl){ in.types[i].type_id, in.types[i].kind == 1 ? 'e' : 'n', in.types[i].name };
+	/* A catalog lists its types by name, the genesis by id. */
+	if (in.ntypes)
+		qsort(types, in.ntypes, sizeof(*types), by_id);
 	g.schema = in.schema;
 	g.types = types;
 	g.ntypes = in.ntypes;

@@ -8,6 +8,7 @@
 
 #include "base/date.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "builder.h"
 #include "proc/lock.h"
 
@@ -255,7 +256,9 @@ static int worker_init(struct worker *w, struct og_error *err)
 	const char *uri = og_child_setting(&w->child, "graph.0.uri");
 	struct og_graph_cfg cfg = { .base = w->child.base, .uri = uri ? uri : "" };
 
-	if (og_zones_load(err) < 0)	/* needs files, so before the lock-down */
+	/* Both read files, so before the lock-down. */
+	(void)og_sha256(OG_SLICE(""));
+	if (og_zones_load(err) < 0)
 		return err->code;
 	w->graph = og_graph_new(&cfg, err);
 	return w->graph ? http_init(w, err) : err->code;
@@ -325,6 +328,8 @@ static int main_builder(int argc, char **argv)
 
 	if (og_child_start(&m.child, argc, argv, &builder_ops, &m, &err) < 0)
 		return og_child_abort(&m.child, &err);
+	/* OpenSSL reads its files at the first digest. */
+	(void)og_sha256(OG_SLICE(""));
 	m.b = builder_new(&m.child, &err);
 	if (!m.b || og_lock_begin(OG_LOCK_WORKER, NULL, 0, &m.held, &err) < 0 || og_lock_end(OG_LOCK_WORKER, &m.held, &err) < 0)
 		return og_child_abort(&m.child, &err);

@@ -31,14 +31,14 @@ struct pool {
 	struct event_base *base;
 	struct og_runner runner;
 	pthread_mutex_t lock;
-	pthread_cond_t short_more, long_more;
+	pthread_cond_t short_more, long_more, started;
 	struct queue shorts, longs, finished;
 	unsigned busy;
 	bool stop;
 	int wake;			/* eventfd: something is finished */
 	struct event *on_wake;
 	pthread_t threads[1 + POOL_LONG_MAX];
-	unsigned nthreads;
+	unsigned nthreads, up;
 };
 
 static void push(struct queue *q, struct task *t)
@@ -61,6 +61,13 @@ static struct task *pop(struct queue *q)
 }
 
 /* With the lock held. */
+static void say_up(struct pool *p)
+{
+	p->up++;
+	pthread_cond_signal(&p->started);
+}
+
+/* With the lock held. */
 static void finish(struct pool *p, struct task *t)
 {
 	uint64_t one = 1;
@@ -76,6 +83,7 @@ static void *short_thread(void *arg)
 	struct pool *p = arg;
 
 	pthread_mutex_lock(&p->lock);
+	say_up(p);
 	for (;;) {
 		struct task *t;
 		int rc;
@@ -105,6 +113,7 @@ static void *long_thread(void *arg)
 	/* Linux: priorities are of threads. Without it long queries merely disturb more. */
 	(void)setpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid), 19);
 	pthread_mutex_lock(&p->lock);
+	say_up(p);
 	for (;;) {
 		struct task *t;
 		int rc;
@@ -192,6 +201,7 @@ struct pool *pool_start(struct event_base *base, unsigned long_threads, struct o
 	pthread_mutex_init(&p->lock, NULL);
 	pthread_cond_init(&p->short_more, NULL);
 	pthread_cond_init(&p->long_more, NULL);
+	pthread_cond_init(&p->started, NULL);
 	p->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (p->wake >= 0)
 		p->on_wake = event_new(base, p->wake, EV_READ | EV_PERSIST, on_wake, p);
@@ -210,6 +220,11 @@ struct pool *pool_start(struct event_base *base, unsigned long_threads, struct o
 		pool_free(p);
 		return NULL;
 	}
+	/* The caller's filter forbids what a thread does at its start. */
+	pthread_mutex_lock(&p->lock);
+	while (p->up < p->nthreads)
+		pthread_cond_wait(&p->started, &p->lock);
+	pthread_mutex_unlock(&p->lock);
 	return p;
 }
 
@@ -241,5 +256,6 @@ void pool_free(struct pool *p)
 	pthread_mutex_destroy(&p->lock);
 	pthread_cond_destroy(&p->short_more);
 	pthread_cond_destroy(&p->long_more);
+	pthread_cond_destroy(&p->started);
 	free(p);
 }
