@@ -252,6 +252,8 @@ static void read_commit(struct og_fields *f, const struct og_json *o, struct bod
 	r->commit.schema.body = OG_NO_BODY;
 	if (!f->failed && og_json_get(o, "schema"))
 		read_schema(f, og_field_object(f, o, "schema"), bodies, &r->commit.schema);
+	if (!bodies.has)
+		return;		/* history leaves out what commit lists do not show */
 	if (!f->failed && (r->commit.op == OG_OP_SCHEMA) != r->commit.schema.present)
 		og_field_fault(f, "`op` and `schema` contradict each other");
 	if (!f->failed && (r->commit.op == OG_OP_MERGE) != r->commit.has_merged)

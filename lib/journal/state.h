@@ -49,6 +49,7 @@ struct og_schema_state {
 	size_t ntypes;
 	uint32_t *purge;
 	size_t npurge;
+	uint64_t version;		/* of main after that commit; 0: not known here */
 };
 
 struct og_branch {
@@ -105,7 +106,7 @@ struct og_state {
 	size_t ncommits, cap_commits;
 	struct og_map commit_by_id;	/* -> index */
 	bool commits_complete;		/* from the genesis on */
-	size_t hist_kept;		/* commits[0..hist_kept) are in chunks too */
+	uint64_t hist_last;		/* commits of objects up to this one are in chunks too */
 
 	bool has_floor;
 	uint64_t floor_seq;
@@ -113,9 +114,11 @@ struct og_state {
 	struct og_ckpt_name *keep;
 	size_t nkeep;
 	struct og_pin_state *pins;
-	size_t npins;
+	size_t npins, cap_pins;
+	uint64_t guard_seq;		/* of the last floor, pin or merge: a floor planned before it does not stand */
 	struct og_ckpt_hist *hist;
 	size_t nhist;
+	struct og_commit_info genesis;
 
 	struct og_arena strings;
 	struct og_map interned;
@@ -167,7 +170,7 @@ int og_state_line(const struct og_state *s, const struct og_ulid *head, struct o
 		  const struct og_commit_info ***out, size_t *n, struct og_error *err) OG_MUST_CHECK;
 /* true iff `commit` is on the first-parent line of branch b (inherited part included). */
 bool og_state_on_line(const struct og_state *s, const struct og_branch *b, const struct og_ulid *commit);
-/* Puts older commits (a decoded chunk, oldest first) before the loaded ones. */
+/* Puts older commits (of all chunks, oldest first) before the loaded ones, and the genesis before those. */
 int og_state_prepend(struct og_state *s, const struct og_placed_record *recs, size_t n, struct og_error *err) OG_MUST_CHECK;
 
 const struct og_table *og_branch_table(const struct og_branch *b, uint32_t type);	/* NULL: no such type */
@@ -186,6 +189,11 @@ struct og_layer *og_layer_body(struct og_layer *below, uint32_t type, uint64_t s
  */
 int og_state_relayer(struct og_state *s, struct og_layer *old, struct og_layer *with, struct og_error *err) OG_MUST_CHECK;
 
+/* The commits since the last history chunk, as records for the next chunk or for a checkpoint's `recent`. */
+int og_state_recent(const struct og_state *s, struct og_arena *a, struct og_placed_record **out, size_t *n,
+		    struct og_error *err) OG_MUST_CHECK;
+/* A chunk that holds them is in the store. */
+int og_state_add_hist(struct og_state *s, const struct og_ckpt_hist *h, struct og_error *err) OG_MUST_CHECK;
 /* S(n) as a checkpoint, everything in the arena; states: all live heads, then `more`. c->object, host, at are the caller's. */
 int og_state_to_ckpt(const struct og_state *s, struct og_arena *a, const struct og_branch *const *more, size_t nmore,
 		     struct og_ckpt *c, struct og_error *err) OG_MUST_CHECK;

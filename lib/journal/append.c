@@ -1,0 +1,618 @@
+/* Appending: the queue, group commit, and finding out what became of a put. */
+#include "config.h"
+
+#include "journal/private.h"
+
+#include <stdlib.h>
+
+#define BACKOFF_FIRST_US 20000u
+#define BACKOFF_MAX_US 5000000u
+#define CKPT_WAIT_US 1000000u
+
+/* ---- queues ---- */
+
+void og_jn_queue_init(struct og_jn_queue *q)
+{
+	q->head = NULL;
+	q->tail = &q->head;
+	q->n = 0;
+}
+
+void og_jn_queue_put(struct og_jn_queue *q, struct og_jn_op *op)
+{
+	op->next = NULL;
+	*q->tail = op;
+	q->tail = &op->next;
+	q->n++;
+}
+
+struct og_jn_op *og_jn_queue_take(struct og_jn_queue *q)
+{
+	struct og_jn_op *op = q->head;
+
+	if (op) {
+		q->head = op->next;
+		if (!q->head)
+			q->tail = &q->head;
+		q->n--;
+	}
+	return op;
+}
+
+/* Takes out the one that *at points to. */
+static struct og_jn_op *queue_cut(struct og_jn_queue *q, struct og_jn_op **at)
+{
+	struct og_jn_op *op = *at;
+
+	*at = op->next;
+	if (q->tail == &op->next)
+		q->tail = at;
+	q->n--;
+	return op;
+}
+
+/* Puts all of `from` before what is in q. */
+static void queue_unshift(struct og_jn_queue *q, struct og_jn_queue *from)
+{
+	if (!from->head)
+		return;
+	*from->tail = q->head;
+	if (!q->head)
+		q->tail = from->tail;
+	q->head = from->head;
+	q->n += from->n;
+	og_jn_queue_init(from);
+}
+
+void og_jn_op_free(struct og_jn_op *op)
+{
+	og_arena_fini(&op->arena);
+	free(op);
+}
+
+void og_jn_batch_free(struct og_jn_batch *b)
+{
+	struct og_jn_op *op;
+
+	if (!b)
+		return;
+	while ((op = og_jn_queue_take(&b->ops)))
+		og_jn_op_free(op);
+	og_buf_fini(&b->bytes);
+	free(b);
+}
+
+/* ---- answers: always from the loop ---- */
+
+static void answer(struct og_jn_op *op, struct og_commit_result *res)
+{
+	if (!op->answered && op->cb)
+		op->cb(op->arg, res);
+	op->answered = true;
+}
+
+static void answer_error(struct og_jn_op *op, enum og_commit_outcome o, const struct og_error *err)
+{
+	struct og_commit_result res = { .outcome = o, .err = err };
+
+	answer(op, &res);
+}
+
+void og_jn_send_answers(struct og_journal *j)
+{
+	struct og_jn_op *op;
+
+	while ((op = og_jn_queue_take(&j->answered))) {
+		struct og_error err = { 0 };
+
+		if (op->final) {
+			answer(op, &op->final->res);
+		} else {
+			og_error_nomem(&err);
+			answer_error(op, OG_COMMIT_FAILED, &err);
+		}
+		og_jn_op_free(op);
+	}
+}
+
+void og_jn_fail_queue(struct og_journal *j, struct og_jn_queue *q, enum og_commit_outcome o, const struct og_error *err)
+{
+	struct og_jn_queue mine = *q;
+	struct og_jn_op *op;
+
+	if (mine.tail == &q->head)
+		og_jn_queue_init(&mine);
+	og_jn_queue_init(q);	/* an answer may submit */
+	while ((op = og_jn_queue_take(&mine))) {
+		answer_error(op, o, err);
+		og_jn_op_free(op);
+	}
+}
+
+bool og_jn_wants_check(const struct og_journal *j)
+{
+	if (j->waiters)
+		return true;
+	for (const struct og_jn_op *op = j->queue.head; op; op = op->next)
+		if (op->need_confirm && j->confirmed <= op->arrived)
+			return true;
+	return false;
+}
+
+void og_jn_fail_unconfirmed(struct og_journal *j, const struct og_error *err)
+{
+	struct og_jn_op **at = &j->queue.head;
+	struct og_jn_queue out;
+
+	og_jn_queue_init(&out);
+	while (*at) {
+		if ((*at)->need_confirm && j->confirmed <= (*at)->arrived)
+			og_jn_queue_put(&out, queue_cut(&j->queue, at));
+		else
+			at = &(*at)->next;
+	}
+	og_jn_fail_queue(j, &out, OG_COMMIT_FAILED, err);
+}
+
+void og_jn_expire(struct og_journal *j, uint64_t now)
+{
+	struct og_jn_op **at = &j->queue.head;
+	struct og_jn_queue late;
+	struct og_error err = { 0 };
+	uint64_t next = UINT64_MAX;
+
+	og_jn_queue_init(&late);
+	while (*at) {
+		if ((*at)->deadline_us <= now) {
+			og_jn_queue_put(&late, queue_cut(&j->queue, at));
+			continue;
+		}
+		next = OG_MIN(next, (*at)->deadline_us);
+		at = &(*at)->next;
+	}
+	og_error_set(&err, OG_ERR_UNAVAILABLE, "the write was not carried out in time; nothing happened");
+	og_jn_fail_queue(j, &late, OG_COMMIT_FAILED, &err);
+	og_error_set(&err, OG_ERR_UNKNOWN,
+		     "the store has not answered: the write may or may not have happened");
+	for (struct og_jn_op *op = j->batch ? j->batch->ops.head : NULL; op; op = op->next) {
+		if (op->answered)
+			continue;
+		if (op->deadline_us <= now)
+			answer_error(op, OG_COMMIT_UNKNOWN, &err);
+		else
+			next = OG_MIN(next, op->deadline_us);
+	}
+	if (next != UINT64_MAX)
+		og_jn_timer(j, next);
+}
+
+void og_jn_submit(struct og_journal *j, struct og_jn_op *op)
+{
+	op->arrived = ++j->tick;
+	if (!op->deadline_us)
+		op->deadline_us = og_monotonic_us() + OG_JN_DEADLINE_US;
+	og_jn_queue_put(&j->queue, op);
+	j->stats.commits++;
+	og_jn_wake(j);
+}
+
+void og_jn_append_record(struct og_journal *j, const struct og_record *r, og_commit_cb cb, void *arg)
+{
+	struct og_jn_op *op = calloc(1, sizeof(*op));
+
+	if (!op)
+		abort();	/* a few hundred bytes for ending a graph or keeping an export alive */
+	og_arena_init(&op->arena, 0);
+	op->kind = OG_JN_OTHER;
+	op->rec = *r;
+	op->cb = cb;
+	op->arg = arg;
+	og_jn_submit(j, op);
+}
+
+/* ---- building an object ---- */
+
+/* Records and bodies gathered so far. */
+struct draft {
+	struct og_arena arena;
+	struct og_logobj obj;
+	struct og_slice *payloads;
+	size_t npayloads, cap_payloads, cap_records, cap_keys;
+	size_t bytes;
+	struct og_buf keys[OG_LOG_RECORDS_MAX];
+	size_t nkeys;
+	struct og_ulid lines[OG_LOG_RECORDS_MAX];	/* branches whose lines grew */
+	size_t nlines;
+};
+
+static uint32_t draft_body(struct draft *d, struct og_slice payload)
+{
+	struct og_slice *v = og_arena_grow(&d->arena, d->payloads, &d->cap_payloads, d->npayloads + 1, sizeof(*v));
+
+	if (!v)
+		return OG_NO_BODY;
+	d->payloads = v;
+	v[d->npayloads] = payload;
+	d->bytes += payload.len;
+	return (uint32_t)d->npayloads++;
+}
+
+/* Gives the record its bodies. false: no memory. */
+static bool draft_bodies(struct draft *d, struct og_jn_op *op)
+{
+	struct og_record *r = &op->rec;
+
+	if (op->kind != OG_JN_COMMIT)
+		return true;
+	for (size_t i = 0; i < r->commit.ntables; i++) {
+		r->commit.tables[i].body = OG_NO_BODY;
+		if (op->payloads[i].p &&
+		    (r->commit.tables[i].body = draft_body(d, op->payloads[i])) == OG_NO_BODY)
+			return false;
+	}
+	r->commit.keys_body = OG_NO_BODY;
+	if (op->nw && !r->commit.all_keys) {
+		struct og_buf *b = &d->keys[d->nkeys++];
+
+		og_keys_encode(b, op->w, op->nw);
+		if (b->failed || (r->commit.keys_body = draft_body(d, og_buf_view(b))) == OG_NO_BODY)
+			return false;
+	}
+	if (r->commit.schema.present &&
+	    (r->commit.schema.body = draft_body(d, op->schema_text)) == OG_NO_BODY)
+		return false;
+	return true;
+}
+
+/* Applies the stamped record to the open batch of S, so that the next operation is judged on top of it. */
+static int draft_record(struct og_journal *j, struct draft *d, struct og_jn_op *op, struct og_error *err)
+{
+	struct og_record *v = og_arena_grow(&d->arena, d->obj.records, &d->cap_records, d->obj.nrecords + 1, sizeof(*v));
+	struct og_logobj place = { .seq = j->state->seq + 1 };
+	int rc;
+
+	if (!v || !draft_bodies(d, op))
+		return og_error_nomem(err);
+	d->obj.records = v;
+	place.nbodies = d->npayloads;
+	place.bodies = og_arena_array(&d->arena, d->npayloads ? d->npayloads : 1, sizeof(*place.bodies));
+	if (!place.bodies)
+		return og_error_nomem(err);
+	if (op->rec.kind == OG_REC_COMMIT) {
+		rc = og_lines_add(&j->lines, &op->rec, op->w, op->nw, true, err);
+		if (rc < 0)
+			return rc;
+		d->lines[d->nlines++] = op->rec.commit.branch;
+	}
+	rc = og_state_apply(j->state, &op->rec, &place, op->schema_text, err);
+	if (rc == 0)
+		v[d->obj.nrecords++] = op->rec;
+	else if (op->rec.kind == OG_REC_COMMIT)
+		og_lines_pop(&j->lines, &d->lines[--d->nlines]);
+	return rc;
+}
+
+/* One operation of the queue. true: it left the queue (taken into `ops`, or its answer is on its way). */
+static bool take_one(struct og_journal *j, struct draft *d, struct og_jn_op **at, struct og_jn_queue *ops)
+{
+	struct og_jn_op *op = *at;
+	struct og_jn_answer out;
+	enum og_jn_verdict v = og_jn_evaluate(j, op, &out);
+	struct og_error err = { 0 };
+	size_t npayloads = d->npayloads, bytes = d->bytes;
+	int rc;
+
+	if (v == OG_JN_TAKE) {
+		rc = draft_record(j, d, op, &err);
+		if (rc == 0) {
+			og_jn_queue_put(ops, queue_cut(&j->queue, at));
+			return true;
+		}
+		d->npayloads = npayloads;
+		d->bytes = bytes;
+		/* A rule that the evaluation does not know: what the caller asked for contradicts itself. */
+		out.err = err;
+		out.err.code = rc == OG_ERR_CORRUPT ? OG_ERR_INTERNAL : rc;
+		out.res = (struct og_commit_result){ .outcome = OG_COMMIT_FAILED };
+		v = OG_JN_ANSWER;
+	}
+	/* What a record of this same batch may have caused waits until that record has landed. */
+	if (d->obj.nrecords > 0)
+		return false;
+	if (v == OG_JN_REFUSE && j->confirmed <= op->arrived) {
+		op->need_confirm = true;
+		return false;
+	}
+	(void)queue_cut(&j->queue, at);
+	out.res.err = &out.err;
+	if (!op->answered && op->cb) {
+		/* The state is in the middle of a batch: answer from the loop. */
+		struct og_jn_queue *done = &j->answered;
+
+		op->final = og_arena_alloc(&op->arena, sizeof(*op->final));
+		if (op->final) {
+			*op->final = out;
+			op->final->res.err = &op->final->err;
+		}
+		og_jn_queue_put(done, op);
+	} else {
+		og_jn_op_free(op);
+	}
+	return true;
+}
+
+/* Fills the draft from the queue. */
+static void gather(struct og_journal *j, struct draft *d, struct og_jn_queue *ops)
+{
+	struct og_jn_op **at = &j->queue.head;
+
+	while (*at && d->obj.nrecords < OG_LOG_RECORDS_MAX) {
+		struct og_jn_op *op = *at;
+
+		if (d->obj.nrecords && d->bytes + op->body_bytes > OG_LOG_BATCH_BODIES)
+			break;
+		if (j->state->ended)	/* an end is the last record of the last object */
+			break;
+		if (!take_one(j, d, at, ops))
+			at = &op->next;
+	}
+}
+
+static void draft_fini(struct draft *d)
+{
+	for (size_t i = 0; i < d->nkeys; i++)
+		og_buf_fini(&d->keys[i]);
+	og_arena_fini(&d->arena);
+}
+
+static int encode(struct og_journal *j, struct draft *d, struct og_jn_batch *b, struct og_error *err)
+{
+	struct og_logobj *o = &d->obj;
+	int rc = og_ulid_new(&j->ulids, &o->object, err);
+
+	if (rc < 0)
+		return rc;
+	o->graph = j->state->graph;
+	o->seq = b->seq;
+	o->prev = j->state->digest;
+	o->host = j->host;
+	o->at_us = og_now_us();
+	o->nbodies = d->npayloads;
+	rc = og_logobj_encode(&d->arena, o, d->payloads, &b->bytes, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < d->npayloads; i++)
+		og_buf_slice(&b->bytes, d->payloads[i]);
+	b->digest = o->digest;
+	b->part = og_buf_view(&b->bytes);
+	return og_buf_ok(&b->bytes, err);
+}
+
+static bool may_start(struct og_journal *j, uint64_t now)
+{
+	if (j->status != OG_JOURNAL_WRITABLE || !j->queue.head || og_jn_graph_gone(j))
+		return false;
+	if (j->delay_us > now) {
+		og_jn_timer(j, j->delay_us);
+		return false;
+	}
+	if (j->ckpt && j->state->seq - j->ckpt_seq >= OG_JN_TAIL_WAIT) {
+		if (!j->ckpt_wait_us)
+			j->ckpt_wait_us = now + CKPT_WAIT_US;
+		if (now < j->ckpt_wait_us) {
+			og_jn_timer(j, j->ckpt_wait_us);
+			return false;
+		}
+	} else {
+		j->ckpt_wait_us = 0;
+	}
+	return true;
+}
+
+static void send_put(struct og_journal *j);
+
+bool og_jn_start_batch(struct og_journal *j)
+{
+	struct draft d = { 0 };
+	struct og_jn_batch *b;
+	struct og_error err = { 0 };
+
+	if (!may_start(j, og_monotonic_us()))
+		return false;
+	b = calloc(1, sizeof(*b));
+	if (!b)
+		return false;
+	og_jn_queue_init(&b->ops);
+	og_arena_init(&d.arena, 0);
+	b->j = j;
+	b->seq = j->state->seq + 1;
+	if (og_state_begin(j->state, &err) < 0)
+		goto out;
+	gather(j, &d, &b->ops);
+	og_state_rollback(j->state);
+	while (d.nlines > 0)
+		og_lines_pop(&j->lines, &d.lines[--d.nlines]);
+	if (b->ops.n == 0)
+		goto out;
+	if (encode(j, &d, b, &err) < 0) {
+		og_jn_fail_queue(j, &b->ops, OG_COMMIT_FAILED, &err);
+		goto out;
+	}
+	draft_fini(&d);
+	j->batch = b;
+	j->backoff_us = BACKOFF_FIRST_US;
+	j->just_lost = false;
+	send_put(j);
+	return true;
+out:
+	draft_fini(&d);
+	og_jn_batch_free(b);
+	return false;
+}
+
+/* ---- the put and what became of it ---- */
+
+static void on_put(void *arg, struct og_store_result *res);
+
+static void send_put(struct og_journal *j)
+{
+	struct og_jn_batch *b = j->batch;
+	struct og_key_text key = og_key_log(&j->state->graph, b->seq);
+	char full[OG_STORE_KEY_MAX + 1];
+
+	j->phase = OG_JN_PUTTING;
+	j->retry_us = 0;
+	b->attempts++;
+	b->sent_tick = ++j->tick;
+	b->sent_us = og_monotonic_us();
+	j->stats.objects_put++;
+	og_jn_ref(j);
+	og_store_put_absent(j->store, og_jn_key(j, &key, full), &b->part, 1, on_put, b);
+}
+
+void og_jn_retry(struct og_journal *j)
+{
+	send_put(j);
+}
+
+static void back_off(struct og_journal *j)
+{
+	j->retry_us = og_monotonic_us() + j->backoff_us;
+	j->backoff_us = OG_MIN(2 * j->backoff_us, (uint64_t)BACKOFF_MAX_US);
+	og_jn_timer(j, j->retry_us);
+	og_jn_wake(j);
+}
+
+/* Nothing of it is or will be in the store. */
+static void batch_failed(struct og_journal *j, const struct og_error *err)
+{
+	struct og_jn_batch *b = j->batch;
+
+	j->batch = NULL;
+	og_jn_fail_queue(j, &b->ops, OG_COMMIT_FAILED, err);
+	og_jn_batch_free(b);
+	og_jn_wake(j);
+}
+
+/* Nobody will ever know whether it lasts: no more writes here. */
+static void batch_lasting(struct og_journal *j, const struct og_error *cause)
+{
+	struct og_jn_batch *b = j->batch;
+	struct og_error err = *cause;
+
+	j->batch = NULL;
+	err.code = OG_ERR_UNKNOWN;
+	og_jn_fail_queue(j, &b->ops, OG_COMMIT_UNKNOWN, &err);
+	og_jn_batch_free(b);
+	og_jn_set_status(j, OG_JOURNAL_READ_ONLY, err.message);
+}
+
+static void on_put(void *arg, struct og_store_result *res)
+{
+	struct og_jn_batch *b = arg;
+	struct og_journal *j = b->j;
+
+	if (j->closed)
+		og_jn_batch_free(b);
+	if (!og_jn_back(j))
+		return;
+	j->phase = OG_JN_IDLE;
+	switch (res->code) {
+	case 0:
+		og_jn_won(j);
+		return;
+	case OG_ERR_EXISTS:
+		b->unknown = true;
+		og_jn_start_readback(j);
+		return;
+	case OG_ERR_UNKNOWN:
+	case OG_ERR_UNAVAILABLE:
+		b->unknown = true;
+		if (res->lasting)
+			batch_lasting(j, res->err);
+		else
+			back_off(j);
+		return;
+	default:
+		/* This attempt did nothing; an earlier one may still. */
+		if (b->unknown)
+			back_off(j);
+		else
+			batch_failed(j, res->err);
+		return;
+	}
+}
+
+static void answer_landed(struct og_journal *j, struct og_jn_queue *ops, const struct og_jn_object *o)
+{
+	struct og_jn_op *op;
+
+	for (size_t i = 0; (op = og_jn_queue_take(ops)); i++) {
+		struct og_commit_result res = { .outcome = OG_COMMITTED, .record = &o->obj.records[i], .seq = o->obj.seq };
+
+		answer(op, &res);
+		og_jn_op_free(op);
+	}
+}
+
+void og_jn_won(struct og_journal *j)
+{
+	struct og_jn_batch *b = j->batch;
+	struct og_jn_object *o;
+	struct og_error err = { 0 };
+	uint64_t took = og_monotonic_us() - b->sent_us, sent = b->sent_tick;
+
+	j->batch = NULL;
+	j->phase = OG_JN_IDLE;
+	j->put_us = j->put_us ? (7 * j->put_us + took) / 8 : took;
+	if (og_jn_graph_gone(j)) {
+		og_error_set(&err, OG_ERR_UNKNOWN, "the graph was removed meanwhile");
+		og_jn_fail_queue(j, &b->ops, OG_COMMIT_UNKNOWN, &err);
+		og_jn_batch_free(b);
+		return;
+	}
+	o = og_jn_object_decode(&b->bytes, &err);
+	if (!o || og_jn_accept(j, o, true, &err) < 0) {
+		/* It is in the log, and we cannot go on from it: say so, and stop. */
+		err.code = OG_ERR_UNKNOWN;
+		og_jn_fail_queue(j, &b->ops, OG_COMMIT_UNKNOWN, &err);
+		og_jn_set_status(j, OG_JOURNAL_READ_ONLY, err.message);
+		og_jn_batch_free(b);
+		return;
+	}
+	/* The put itself asked whether anything stood at n+1, after it was sent. */
+	og_jn_confirmed(j, sent);
+	answer_landed(j, &b->ops, o);
+	og_jn_batch_free(b);
+	if (j->foreign_seq && j->state->seq - j->foreign_seq < 8) {
+		/* Another host wants this graph too: who has just read gets its turn. */
+		j->rng ^= j->rng << 13;
+		j->rng ^= j->rng >> 7;
+		j->rng ^= j->rng << 17;
+		j->delay_us = og_monotonic_us() + j->rng % (j->put_us + 1);
+	}
+	og_jn_after_object(j, true);
+	og_jn_wake(j);
+}
+
+void og_jn_lost(struct og_journal *j)
+{
+	struct og_jn_batch *b = j->batch;
+	struct og_jn_queue keep;
+	struct og_jn_op *op;
+
+	j->batch = NULL;
+	j->stats.lost_rounds++;
+	j->just_lost = true;
+	og_jn_queue_init(&keep);
+	while ((op = og_jn_queue_take(&b->ops))) {
+		/* One whose client was told "unknown" is known now not to have happened. That is the end of it. */
+		if (op->answered)
+			og_jn_op_free(op);
+		else
+			og_jn_queue_put(&keep, op);
+	}
+	queue_unshift(&j->queue, &keep);
+	og_jn_batch_free(b);
+	og_jn_wake(j);
+}

@@ -1,0 +1,362 @@
+/* Checkpoints: fold, history chunk, put. Nothing depends on one; killed anywhere it leaves garbage. */
+#include "config.h"
+
+#include "journal/private.h"
+
+#include <stdlib.h>
+
+#include "base/log.h"
+
+#define RETRIES 5
+
+struct fold {
+	struct og_jn_ckpt *k;
+	struct og_layer *top;		/* reference held */
+	bool done;
+};
+
+struct og_jn_ckpt {
+	struct og_journal *j;		/* NULL: the journal was closed */
+	unsigned refs;			/* requests and folds under way, and the journal's own */
+	bool full;
+	struct fold *folds;
+	size_t nfolds, folding;
+	struct og_arena arena;
+	struct og_buf bytes;
+	struct og_slice part;
+	struct og_ckpt_hist hist;
+	uint64_t seq;
+	struct og_ulid id;
+	unsigned tries;
+	og_journal_done *cbs;
+	void **args;
+	size_t ncbs;
+};
+
+static void ckpt_unref(struct og_jn_ckpt *k)
+{
+	if (--k->refs > 0)
+		return;
+	for (size_t i = 0; i < k->nfolds; i++)
+		og_layer_unref(k->folds[i].top);
+	free(k->folds);
+	og_arena_fini(&k->arena);
+	og_buf_fini(&k->bytes);
+	free(k->cbs);
+	free(k->args);
+	free(k);
+}
+
+void og_jn_ckpt_free(struct og_journal *j)
+{
+	if (!j->ckpt)
+		return;
+	j->ckpt->j = NULL;
+	ckpt_unref(j->ckpt);
+	j->ckpt = NULL;
+}
+
+static void ckpt_end(struct og_jn_ckpt *k, const struct og_error *err)
+{
+	struct og_journal *j = k->j;
+
+	for (size_t i = 0; i < k->ncbs; i++)
+		og_jn_call_done(j, k->cbs[i], k->args[i], err);
+	j->ckpt = NULL;
+	k->j = NULL;
+	ckpt_unref(k);
+	og_jn_wake(j);
+}
+
+/* ---- 3: the checkpoint itself ---- */
+
+static void put_ckpt(struct og_jn_ckpt *k);
+
+static void on_ckpt_put(void *arg, struct og_store_result *res)
+{
+	struct og_jn_ckpt *k = arg;
+	struct og_journal *j = k->j;
+
+	if (j && res->code < 0 && res->code != OG_ERR_UNKNOWN && res->code != OG_ERR_UNAVAILABLE) {
+		ckpt_end(k, res->err);
+	} else if (j && res->code < 0) {
+		if (++k->tries < RETRIES)
+			put_ckpt(k);
+		else
+			ckpt_end(k, res->err);
+	} else if (j) {
+		if (k->seq > j->ckpt_seq) {
+			j->ckpt_seq = k->seq;
+			j->ckpt_id = k->id;
+		}
+		j->stats.checkpoints++;
+		og_jn_trim_tail(j);
+		ckpt_end(k, NULL);
+	}
+	ckpt_unref(k);
+}
+
+static void put_ckpt(struct og_jn_ckpt *k)
+{
+	struct og_journal *j = k->j;
+	struct og_key_text key = og_key_ckpt(&j->state->graph, k->seq, &k->id);
+	char full[OG_STORE_KEY_MAX + 1];
+
+	k->part = og_buf_view(&k->bytes);
+	k->refs++;
+	og_store_put(j->store, og_jn_key(j, &key, full), &k->part, 1, on_ckpt_put, k);
+}
+
+static void make_ckpt(struct og_jn_ckpt *k)
+{
+	struct og_journal *j = k->j;
+	struct og_ckpt c;
+	struct og_error err = { 0 };
+
+	/* The state as it is now, not as it was when folding began: the layers above the folded ones are log bodies. */
+	if (og_state_to_ckpt(j->state, &k->arena, NULL, 0, &c, &err) < 0 ||
+	    og_journal_ulid(j, &k->id, &err) < 0)
+		goto fail;
+	c.host = j->host;
+	c.object = k->id;
+	c.at_us = og_now_us();
+	k->seq = c.seq;
+	if (og_ckpt_encode(&c, &k->bytes, &err) < 0)
+		goto fail;
+	put_ckpt(k);
+	return;
+fail:
+	ckpt_end(k, &err);
+}
+
+/* ---- 2: history ---- */
+
+static void on_hist_put(void *arg, struct og_store_result *res)
+{
+	struct og_jn_ckpt *k = arg;
+	struct og_error err = { 0 };
+
+	if (k->j && res->code == 0) {
+		if (og_state_add_hist(k->j->state, &k->hist, &err) < 0)
+			ckpt_end(k, &err);
+		else
+			make_ckpt(k);
+	} else if (k->j) {
+		ckpt_end(k, res->err);
+	}
+	ckpt_unref(k);
+}
+
+static void put_hist(struct og_jn_ckpt *k)
+{
+	struct og_journal *j = k->j;
+	struct og_placed_record *recs;
+	struct og_key_text key;
+	struct og_error err = { 0 };
+	char full[OG_STORE_KEY_MAX + 1];
+	size_t n;
+
+	if (og_state_recent(j->state, &k->arena, &recs, &n, &err) < 0) {
+		ckpt_end(k, &err);
+		return;
+	}
+	if (n <= OG_CKPT_RECENT_MAX) {
+		make_ckpt(k);
+		return;
+	}
+	if (og_hist_encode(recs, n, &k->bytes, &err) < 0 || og_journal_ulid(j, &k->hist.id, &err) < 0) {
+		ckpt_end(k, &err);
+		return;
+	}
+	k->hist.first = recs[0].seq;
+	k->hist.last = j->state->seq;
+	k->hist.count = n;
+	k->part = og_buf_view(&k->bytes);
+	k->hist.sha256 = og_sha256(k->part);
+	key = og_key_hist(&j->state->graph, &k->hist.id);
+	k->refs++;
+	og_store_put(j->store, og_jn_key(j, &key, full), &k->part, 1, on_hist_put, k);
+}
+
+/* ---- 1: folding ---- */
+
+static void fold_result(struct fold *f, const struct og_seg *segs, size_t n)
+{
+	struct og_journal *j = f->k->j;
+	struct og_layer *with = NULL;
+	struct og_error err = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		with = og_layer_segment(with, f->top->type, &segs[i]);
+		if (!with)
+			return;		/* without memory the layers stay as they are */
+	}
+	if (og_state_relayer(j->state, f->top, with, &err) < 0)
+		og_log(OG_LOG_WARN, "journal.fold", "type=%u error=nomem", f->top->type);
+	og_layer_unref(with);
+}
+
+static void fold_done(void *token, bool keep, const struct og_seg *segs, size_t n)
+{
+	struct fold *f = token;
+	struct og_jn_ckpt *k = f->k;
+
+	if (f->done)
+		return;
+	f->done = true;
+	k->folding--;
+	if (k->j && !keep)
+		fold_result(f, segs, n);
+	if (k->j && k->folding == 0)
+		put_hist(k);
+	ckpt_unref(k);
+}
+
+static bool stack_foldable(const struct og_layer *top, bool full)
+{
+	if (full && top && top->depth > 1)
+		return true;
+	for (; top; top = top->below)
+		if (top->in_log)
+			return true;
+	return false;
+}
+
+static int add_fold(struct og_jn_ckpt *k, struct og_layer *top)
+{
+	struct fold *v;
+
+	for (size_t i = 0; i < k->nfolds; i++)
+		if (k->folds[i].top == top)
+			return 0;
+	v = reallocarray(k->folds, k->nfolds + 1, sizeof(*v));
+	if (!v)
+		return -1;
+	k->folds = v;
+	v[k->nfolds++] = (struct fold){ .k = k, .top = og_layer_ref(top) };
+	return 0;
+}
+
+static int plan_folds(struct og_jn_ckpt *k)
+{
+	const struct og_state *s = k->j->state;
+
+	for (size_t i = 0; i < s->nbranches; i++)
+		for (size_t t = 0; s->branches[i]->live && t < s->branches[i]->ntables; t++)
+			if (stack_foldable(s->branches[i]->tables[t].top, k->full) &&
+			    add_fold(k, s->branches[i]->tables[t].top) < 0)
+				return -1;
+	return 0;
+}
+
+static void start_folds(struct og_jn_ckpt *k)
+{
+	struct og_journal *j = k->j;
+
+	if (!j->hooks.fold || plan_folds(k) < 0 || k->nfolds == 0) {
+		if (k->nfolds == 0 && j->state->seq == j->ckpt_seq)
+			ckpt_end(k, NULL);	/* there is one that says the same */
+		else
+			put_hist(k);
+		return;
+	}
+	k->folding = k->nfolds;
+	for (size_t i = 0; i < k->nfolds && k->j; i++) {
+		struct og_fold_job job = {
+			.type = k->folds[i].top->type, .schema = og_state_schema(j->state), .top = k->folds[i].top,
+			.not_below = j->state->floor_before, .full = k->full,
+		};
+
+		k->refs++;
+		j->hooks.fold(j->arg, j, &job, fold_done, &k->folds[i]);
+	}
+}
+
+static void run_start(struct og_journal *j, struct og_jn_call *c)
+{
+	struct og_jn_ckpt *k = j->ckpt;
+
+	(void)c;
+	if (!k)
+		return;
+	k->refs++;
+	start_folds(k);
+	ckpt_unref(k);
+}
+
+static struct og_jn_ckpt *ckpt_new(struct og_journal *j, bool full)
+{
+	struct og_jn_ckpt *k = calloc(1, sizeof(*k));
+
+	if (!k)
+		return NULL;
+	k->j = j;
+	k->refs = 1;
+	k->full = full;
+	og_arena_init(&k->arena, 0);
+	j->ckpt = k;
+	(void)og_jn_call(j, run_start);
+	return k;
+}
+
+void og_journal_checkpoint(struct og_journal *j, bool full, og_journal_done cb, void *arg)
+{
+	struct og_error err = { 0 };
+	struct og_jn_ckpt *k = j->ckpt;
+	og_journal_done *cbs;
+	void **args;
+
+	if (j->status != OG_JOURNAL_WRITABLE) {
+		og_error_set(&err, OG_ERR_UNAVAILABLE, "%s: read-only: %s", j->uri, j->reason);
+		og_jn_call_done(j, cb, arg, &err);
+		return;
+	}
+	if (!k && !full && j->state->seq == j->ckpt_seq) {
+		og_jn_call_done(j, cb, arg, NULL);
+		return;
+	}
+	if (!k)
+		k = ckpt_new(j, full);
+	cbs = k ? reallocarray(k->cbs, k->ncbs + 1, sizeof(*cbs)) : NULL;
+	if (cbs)
+		k->cbs = cbs;
+	args = cbs ? reallocarray(k->args, k->ncbs + 1, sizeof(*args)) : NULL;
+	if (!args) {
+		og_error_nomem(&err);
+		og_jn_call_done(j, cb, arg, &err);
+		return;
+	}
+	k->args = args;
+	cbs[k->ncbs] = cb;
+	args[k->ncbs++] = arg;
+}
+
+void og_jn_after_object(struct og_journal *j, bool ours)
+{
+	uint64_t tail = j->state->seq - j->ckpt_seq;
+
+	og_jn_trim_tail(j);
+	if (j->opening || j->ckpt || j->status != OG_JOURNAL_WRITABLE)
+		return;
+	if (tail >= (ours ? j->checkpoint_tail : OG_MAX(OG_JN_TAIL_OTHERS, j->checkpoint_tail)))
+		(void)ckpt_new(j, false);
+}
+
+void og_jn_trim_tail(struct og_journal *j)
+{
+	size_t drop = 0;
+
+	/* The tail since the checkpoint stays; before it, as much as there is room for. */
+	while (drop < j->ntail && j->tail[drop]->obj.seq <= j->ckpt_seq && j->tail_bytes > OG_JN_CACHE_BYTES) {
+		j->tail_bytes -= j->tail[drop]->bytes.len;
+		og_jn_object_free(j->tail[drop++]);
+	}
+	/* Small ones are bounded by number. */
+	while (drop < j->ntail && j->tail[drop]->obj.seq <= j->ckpt_seq && j->ntail - drop > 4096) {
+		j->tail_bytes -= j->tail[drop]->bytes.len;
+		og_jn_object_free(j->tail[drop++]);
+	}
+	j->ntail -= drop;
+	if (drop)
+		memmove(j->tail, j->tail + drop, j->ntail * sizeof(*j->tail));
+}

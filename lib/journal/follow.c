@@ -1,0 +1,433 @@
+/* Following: head checks, read-back, applying what others put, the doorbell. */
+#include "config.h"
+
+#include "journal/private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- the doorbell ---- */
+
+bool og_jn_bell_quiet(const struct og_journal *j)
+{
+	return j->bell && j->bell_valid && __atomic_load_n(j->bell, __ATOMIC_SEQ_CST) == j->bell_known;
+}
+
+void og_jn_ring(struct og_journal *j)
+{
+	uint64_t before;
+
+	if (!j->bell)
+		return;
+	before = __atomic_fetch_add(j->bell, 1, __ATOMIC_SEQ_CST);
+	/* Nobody else rang since: the new value says about S what the old one did. */
+	if (before == j->bell_known)
+		j->bell_known = before + 1;
+	if (j->check && before == j->check->bell)
+		j->check->bell = before + 1;
+}
+
+/* ---- objects in memory ---- */
+
+void og_jn_object_free(struct og_jn_object *o)
+{
+	if (!o)
+		return;
+	og_arena_fini(&o->arena);
+	og_buf_fini(&o->bytes);
+	free(o);
+}
+
+struct og_jn_object *og_jn_object_decode(struct og_buf *bytes, struct og_error *err)
+{
+	struct og_jn_object *o = calloc(1, sizeof(*o));
+
+	if (!o) {
+		og_error_nomem(err);
+		return NULL;
+	}
+	og_arena_init(&o->arena, 0);
+	o->bytes = *bytes;
+	memset(bytes, 0, sizeof(*bytes));
+	if (og_logobj_decode(&o->arena, og_buf_view(&o->bytes), &o->obj, err) == 0)
+		return o;
+	og_jn_object_free(o);
+	return NULL;
+}
+
+static int remember(struct og_journal *j, struct og_jn_object *o, struct og_error *err)
+{
+	if (j->ntail == j->cap_tail) {
+		size_t cap = j->cap_tail ? 2 * j->cap_tail : 64;
+		struct og_jn_object **v = reallocarray(j->tail, cap, sizeof(*v));
+
+		if (!v)
+			return og_error_nomem(err);
+		j->tail = v;
+		j->cap_tail = cap;
+	}
+	j->tail[j->ntail++] = o;
+	j->tail_bytes += o->bytes.len;
+	return 0;
+}
+
+const struct og_logobj *og_journal_object(const struct og_journal *j, uint64_t seq)
+{
+	uint64_t first = j->ntail ? j->tail[0]->obj.seq : 0;
+
+	if (!j->ntail || seq < first || seq - first >= j->ntail)
+		return NULL;
+	return &j->tail[seq - first]->obj;
+}
+
+/* Which keys a commit wrote; those of a stub are not known, which counts as all. */
+static int add_line(struct og_journal *j, struct og_jn_object *o, struct og_record *r, bool ours, struct og_error *err)
+{
+	const uint64_t *w = NULL;
+	size_t nw = 0;
+	struct og_slice body;
+	int rc;
+
+	if (r->commit.keys_body != OG_NO_BODY) {
+		if (o->obj.stub) {
+			r->commit.all_keys = true;
+		} else if ((rc = og_logobj_body(&o->obj, r->commit.keys_body, &body, err)) < 0 ||
+			   (rc = og_keys_decode(&o->arena, body, &w, &nw, err)) < 0) {
+			return rc;
+		}
+	}
+	rc = og_lines_add(&j->lines, r, w, nw, ours, err);
+	if (rc == 0)
+		og_lines_trim(&j->lines, &r->commit.branch);
+	return rc;
+}
+
+int og_jn_accept(struct og_journal *j, struct og_jn_object *o, bool ours, struct og_error *err)
+{
+	struct og_journal_event ev = { .object = &o->obj, .ours = ours };
+	int rc = og_state_apply_object(j->state, &o->obj, err);
+
+	for (size_t i = 0; i < o->obj.nrecords && rc == 0; i++)
+		if (o->obj.records[i].kind == OG_REC_COMMIT)
+			rc = add_line(j, o, &o->obj.records[i], ours, err);
+	if (rc == 0)
+		rc = remember(j, o, err);
+	if (rc < 0) {
+		og_jn_object_free(o);
+		return rc;
+	}
+	if (!ours) {
+		j->stats.objects_followed++;
+		j->foreign_seq = o->obj.seq;
+	}
+	/* Before it is shown: who sees it here must find it in every other process. */
+	og_jn_ring(j);
+	if (j->hooks.applied && !j->opening)
+		j->hooks.applied(j->arg, j, &ev);
+	if (j->state->ended)
+		og_jn_set_status(j, OG_JOURNAL_ENDED, j->state->has_next ? "the graph was re-initialised" :
+									    "the graph was removed");
+	return 0;
+}
+
+/* ---- waiters ---- */
+
+void og_jn_confirmed(struct og_journal *j, uint64_t tick)
+{
+	struct og_jn_waiter **at = &j->waiters, *w, *due = NULL, **last = &due;
+	struct og_error none = { 0 };
+
+	j->confirmed = OG_MAX(j->confirmed, tick);
+	while ((w = *at)) {
+		if (w->tick < tick) {
+			*at = w->next;
+			*last = w;
+			last = &w->next;
+		} else {
+			at = &w->next;
+		}
+	}
+	*last = NULL;
+	j->waiters_tail = at;
+	while ((w = due)) {
+		due = w->next;
+		w->cb(w->arg, &none);
+		free(w);
+	}
+}
+
+void og_jn_fail_waiters(struct og_journal *j, const struct og_error *err)
+{
+	struct og_jn_waiter *w, *all = j->waiters;
+
+	j->waiters = NULL;
+	j->waiters_tail = &j->waiters;
+	while ((w = all)) {
+		all = w->next;
+		w->cb(w->arg, err);
+		free(w);
+	}
+}
+
+/* ---- windows of GETs ---- */
+
+static void check_free(struct og_jn_check *c)
+{
+	for (unsigned i = 0; i < OG_JN_WINDOW_MAX; i++)
+		og_buf_fini(&c->got[i]);
+	free(c);
+}
+
+static void window_done(struct og_journal *j);
+
+struct one_get {
+	struct og_jn_check *c;
+	unsigned i;
+};
+
+static void on_got(void *arg, struct og_store_result *res)
+{
+	struct one_get *g = arg;
+	struct og_jn_check *c = g->c;
+	struct og_journal *j = c->j;
+	unsigned i = g->i;
+	bool last = --c->waiting == 0;
+
+	free(g);
+	c->code[i] = res->code;
+	if (res->code == 0) {
+		og_buf_clear(&c->got[i]);
+		og_buf_slice(&c->got[i], res->body);
+		if (c->got[i].failed)
+			c->code[i] = og_error_nomem(&c->err);
+	} else if (res->code != OG_ERR_NOT_FOUND) {
+		c->err = *res->err;
+	}
+	if (j->closed && last)
+		check_free(c);
+	if (og_jn_back(j) && last)
+		window_done(j);
+}
+
+static void send_window(struct og_journal *j)
+{
+	struct og_jn_check *c = j->check;
+	char full[OG_STORE_KEY_MAX + 1];
+
+	c->waiting = c->window;
+	for (unsigned i = 0; i < c->window; i++) {
+		struct one_get *g = malloc(sizeof(*g));
+		struct og_key_text key = og_key_log(&j->state->graph, c->first + i);
+
+		if (!g)
+			abort();
+		*g = (struct one_get){ c, i };
+		og_jn_ref(j);
+		j->stats.confirm_gets++;
+		og_store_get(j->store, og_jn_key(j, &key, full), OG_LOG_OBJECT_MAX, on_got, g);
+	}
+}
+
+static void start(struct og_journal *j, bool readback)
+{
+	struct og_jn_check *c = calloc(1, sizeof(*c));
+
+	if (!c)
+		abort();
+	c->j = j;
+	c->readback = readback;
+	c->start_tick = ++j->tick;
+	if (j->bell)
+		c->bell = __atomic_load_n(j->bell, __ATOMIC_SEQ_CST);
+	c->first = j->state->seq + 1;
+	c->window = 1;
+	if (j->opening_last >= c->first)
+		c->window = (unsigned)OG_MIN(j->opening_last - c->first + 2, (uint64_t)OG_JN_WINDOW_MAX);
+	j->opening_last = 0;
+	j->check = c;
+	j->phase = readback ? OG_JN_READBACK : OG_JN_CHECKING;
+	if (readback)
+		j->stats.readbacks++;
+	else
+		j->stats.confirms++;
+	send_window(j);
+}
+
+void og_jn_start_check(struct og_journal *j)
+{
+	start(j, false);
+}
+
+void og_jn_start_readback(struct og_journal *j)
+{
+	start(j, true);
+}
+
+static void check_end(struct og_journal *j)
+{
+	check_free(j->check);
+	j->check = NULL;
+	j->phase = OG_JN_IDLE;
+	og_jn_wake(j);
+}
+
+/* The log is damaged from here on: what lies below can be read, nothing can be written. */
+static void damaged(struct og_journal *j, const struct og_error *err)
+{
+	struct og_jn_batch *b = j->batch;
+	struct og_error unknown;
+
+	j->damaged = true;
+	og_jn_set_status(j, OG_JOURNAL_READ_ONLY, err->message);
+	snprintf(j->reason, sizeof(j->reason), "%.500s", err->message);
+	if (!b)
+		return;
+	j->batch = NULL;
+	og_error_set(&unknown, OG_ERR_UNKNOWN, "%s", err->message);
+	og_jn_fail_queue(j, &b->ops, OG_COMMIT_UNKNOWN, &unknown);
+	og_jn_batch_free(b);
+}
+
+/* One object found in the log, settled. false: no further. */
+static bool take_found(struct og_journal *j, struct og_buf *bytes)
+{
+	struct og_error err = { 0 };
+	uint64_t n = j->state->seq + 1;
+	struct og_jn_object *o = og_jn_object_decode(bytes, &err);
+
+	if (!o) {
+		if (err.code == OG_ERR_CORRUPT)
+			og_error_prefix(&err, "log object %llu: ", (unsigned long long)n);
+		damaged(j, &err);
+		return false;
+	}
+	if (j->batch && j->batch->seq == n && og_sha256_eq(&j->batch->digest, &o->obj.digest)) {
+		og_jn_object_free(o);
+		og_jn_won(j);
+		j->phase = OG_JN_CHECKING;
+		return j->status == OG_JOURNAL_WRITABLE;
+	}
+	if (og_jn_accept(j, o, false, &err) < 0) {
+		damaged(j, &err);
+		return false;
+	}
+	if (j->batch)
+		og_jn_lost(j);
+	og_jn_after_object(j, false);
+	return j->status != OG_JOURNAL_ENDED;
+}
+
+/* All found objects are in S. */
+static void window_taken(struct og_journal *j, bool go_on)
+{
+	struct og_jn_check *c = j->check;
+	struct og_error err = c->err;
+	int end = c->found < c->window ? c->code[c->found] : 0;
+	uint64_t tick = c->start_tick, bell = c->bell;
+
+	if (!go_on || (c->readback && c->found)) {
+		/* A damaged log is shown as far as it is whole; its status says the rest. */
+		if (!go_on && !c->readback)
+			og_jn_confirmed(j, tick);
+		check_end(j);
+		return;
+	}
+	if (c->found == c->window) {
+		c->first += c->window;
+		c->window = OG_MIN(c->window * 4, OG_JN_WINDOW_MAX);
+		send_window(j);
+		return;
+	}
+	if (c->readback) {
+		/* Occupied a moment ago, and now not readable: ask by the put again. */
+		j->retry_us = og_monotonic_us() + 1000;
+		check_end(j);
+		return;
+	}
+	if (end == OG_ERR_NOT_FOUND) {
+		j->bell_known = bell;
+		j->bell_valid = j->bell != NULL;
+		check_end(j);
+		og_jn_confirmed(j, tick);
+		return;
+	}
+	check_end(j);
+	err.code = OG_ERR_UNAVAILABLE;
+	og_jn_fail_waiters(j, &err);
+	og_jn_fail_unconfirmed(j, &err);
+}
+
+static void take_window(struct og_journal *j)
+{
+	struct og_jn_check *c = j->check;
+	bool go_on = true;
+
+	for (unsigned i = 0; i < c->found && go_on; i++)
+		go_on = take_found(j, &c->got[i]);
+	window_taken(j, go_on);
+}
+
+static void on_settled_last(void *arg, struct og_store_result *res)
+{
+	struct og_journal *j = arg;
+	struct og_error err = { 0 };
+
+	if (j->closed && j->check) {
+		check_free(j->check);
+		j->check = NULL;
+	}
+	if (!og_jn_back(j))
+		return;
+	if (res->code < 0) {
+		/* What we see may vanish: build on nothing. */
+		err = *res->err;
+		err.code = OG_ERR_UNAVAILABLE;
+		damaged(j, &err);
+		check_end(j);
+		og_jn_fail_waiters(j, &err);
+		return;
+	}
+	take_window(j);
+}
+
+static void settle(struct og_journal *j, uint64_t seq, og_store_cb cb)
+{
+	struct og_key_text folder = og_key_log_folder(&j->state->graph, seq);
+	char full[OG_STORE_KEY_MAX + 1];
+
+	og_jn_ref(j);
+	og_store_settle(j->store, og_jn_key(j, &folder, full), cb, j);
+}
+
+static void on_settled_first(void *arg, struct og_store_result *res)
+{
+	struct og_journal *j = arg;
+
+	if (j->closed || res->code < 0) {
+		on_settled_last(j, res);
+		return;
+	}
+	if (!og_jn_back(j))
+		return;
+	settle(j, j->check->first + j->check->found - 1, on_settled_last);
+}
+
+static void window_done(struct og_journal *j)
+{
+	struct og_jn_check *c = j->check;
+	uint64_t last;
+
+	c->found = 0;
+	while (c->found < c->window && c->code[c->found] == 0)
+		c->found++;
+	if (c->found == 0) {
+		window_taken(j, true);
+		return;
+	}
+	/* Visible is not durable yet on a directory (store/store.h): once per window, not per object. */
+	last = c->first + c->found - 1;
+	if (last / 10000 != c->first / 10000)
+		settle(j, c->first, on_settled_first);
+	else
+		settle(j, last, on_settled_last);
+}

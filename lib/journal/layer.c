@@ -1,0 +1,237 @@
+/* Layers and branch values: immutable, counted references. */
+#include "config.h"
+
+#include "journal/state_private.h"
+
+#include <stdlib.h>
+
+struct og_layer *og_layer_ref(struct og_layer *l)
+{
+	if (l)
+		l->refs++;
+	return l;
+}
+
+void og_layer_unref(struct og_layer *l)
+{
+	/* A loop, not recursion: stacks may be thousands deep before they are folded. */
+	while (l && --l->refs == 0) {
+		struct og_layer *below = l->below;
+
+		free(l);
+		l = below;
+	}
+}
+
+static struct og_layer *layer_new(struct og_layer *below, uint32_t type)
+{
+	struct og_layer *l = calloc(1, sizeof(*l));
+
+	if (!l) {
+		og_layer_unref(below);
+		return NULL;
+	}
+	l->refs = 1;
+	l->below = below;
+	l->depth = below ? below->depth + 1 : 1;
+	l->type = type;
+	return l;
+}
+
+struct og_layer *og_layer_segment(struct og_layer *below, uint32_t type, const struct og_seg *seg)
+{
+	struct og_layer *l = layer_new(below, type);
+
+	if (l)
+		l->seg = *seg;
+	return l;
+}
+
+struct og_layer *og_layer_body(struct og_layer *below, uint32_t type, uint64_t seq, uint32_t body,
+			       const struct og_log_body *place)
+{
+	struct og_layer *l = layer_new(below, type);
+
+	if (l) {
+		l->in_log = true;
+		l->seq = seq;
+		l->body = body;
+		l->off = place->off;
+		l->len = place->len;
+		l->sha256 = place->sha256;
+	}
+	return l;
+}
+
+const struct og_branch *og_branch_ref(const struct og_branch *b)
+{
+	((struct og_branch *)(uintptr_t)b)->refs++;
+	return b;
+}
+
+void og_branch_unref(const struct og_branch *borrowed)
+{
+	struct og_branch *b = (struct og_branch *)(uintptr_t)borrowed;
+
+	if (!b || --b->refs > 0)
+		return;
+	for (size_t i = 0; i < b->ntables; i++)
+		og_layer_unref(b->tables[i].top);
+	free(b->tables);
+	free(b);
+}
+
+const struct og_table *og_branch_table(const struct og_branch *b, uint32_t type)
+{
+	size_t lo = 0, hi = b->ntables;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (b->tables[mid].type == type)
+			return &b->tables[mid];
+		if (b->tables[mid].type < type)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return NULL;
+}
+
+/* ---- relayering ---- */
+
+/* Copies made so far, so that branches which shared a layer share its copy. */
+struct copies {
+	struct og_layer **from, **to;
+	size_t n, cap;
+};
+
+static struct og_layer *copy_of(const struct copies *c, const struct og_layer *l)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->from[i] == l)
+			return c->to[i];
+	return NULL;
+}
+
+static int copies_add(struct copies *c, struct og_layer *from, struct og_layer *to)
+{
+	if (c->n == c->cap) {
+		size_t cap = c->cap ? 2 * c->cap : 16;
+		struct og_layer **f = reallocarray(c->from, cap, sizeof(*f));
+		struct og_layer **t;
+
+		if (!f)
+			return -1;
+		c->from = f;
+		t = reallocarray(c->to, cap, sizeof(*t));
+		if (!t)
+			return -1;
+		c->to = t;
+		c->cap = cap;
+	}
+	c->from[c->n] = from;
+	c->to[c->n++] = to;
+	return 0;
+}
+
+static bool stack_holds(const struct og_layer *top, const struct og_layer *l)
+{
+	for (; top && top->depth >= l->depth; top = top->below)
+		if (top == l)
+			return true;
+	return false;
+}
+
+/* The stack from top down to `old`, on `with` instead: a new reference, or NULL with *failed. */
+static struct og_layer *restack(struct og_layer *top, struct og_layer *old, struct og_layer *with, struct copies *c,
+				bool *failed)
+{
+	size_t n = top->depth - old->depth;
+	struct og_layer **above = calloc(n ? n : 1, sizeof(*above));
+	struct og_layer *on = og_layer_ref(with);
+
+	if (!above) {
+		*failed = true;
+		og_layer_unref(on);
+		return NULL;
+	}
+	for (size_t i = n; i-- > 0; top = top->below)
+		above[i] = top;
+	for (size_t i = 0; i < n; i++) {
+		struct og_layer *copy = copy_of(c, above[i]);
+
+		if (copy) {
+			og_layer_unref(on);
+			on = og_layer_ref(copy);
+			continue;
+		}
+		copy = layer_new(on, above[i]->type);
+		if (!copy || copies_add(c, above[i], copy) < 0) {
+			og_layer_unref(copy);
+			*failed = true;
+			free(above);
+			return NULL;
+		}
+		copy->in_log = above[i]->in_log;
+		copy->seg = above[i]->seg;
+		copy->seq = above[i]->seq;
+		copy->body = above[i]->body;
+		copy->off = above[i]->off;
+		copy->len = above[i]->len;
+		copy->sha256 = above[i]->sha256;
+		on = copy;
+	}
+	free(above);
+	return on;
+}
+
+struct og_branch *og_branch_copy(const struct og_branch *b)
+{
+	struct og_branch *c = malloc(sizeof(*c));
+
+	if (!c)
+		return NULL;
+	*c = *b;
+	c->refs = 1;
+	c->tables = calloc(b->ntables ? b->ntables : 1, sizeof(*c->tables));
+	if (!c->tables) {
+		free(c);
+		return NULL;
+	}
+	for (size_t i = 0; i < b->ntables; i++) {
+		c->tables[i] = b->tables[i];
+		og_layer_ref(c->tables[i].top);
+	}
+	return c;
+}
+
+int og_state_relayer(struct og_state *s, struct og_layer *old, struct og_layer *with, struct og_error *err)
+{
+	struct copies copies = { 0 };
+	bool failed = false;
+
+	for (size_t i = 0; i < s->nbranches && !failed; i++) {
+		struct og_branch *b = s->branches[i], *c;
+		const struct og_table *t = b->live ? og_branch_table(b, old->type) : NULL;
+		struct og_layer *top;
+
+		if (!t || !stack_holds(t->top, old))
+			continue;
+		c = og_branch_copy(b);
+		top = c ? restack(t->top, old, with, &copies, &failed) : NULL;
+		if (!c || failed) {
+			failed = true;
+			og_branch_unref(c);
+			break;
+		}
+		og_layer_unref(c->tables[t - b->tables].top);
+		c->tables[t - b->tables].top = top;
+		s->branches[i] = c;
+		og_branch_unref(b);
+	}
+	free(copies.from);
+	free(copies.to);
+	/* What was replaced so far is as good as what was not: content is equal. */
+	return failed ? og_error_nomem(err) : 0;
+}

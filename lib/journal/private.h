@@ -1,0 +1,296 @@
+/*
+ * The journal from the inside. Private to lib/journal.
+ *
+ * One thing at a time happens at the end of the log (enum phase): a put, its read-back, a settle or a check. Everything is
+ * started by og_jn_pump, which runs from the loop; completions of the store change state and ask for another pump.
+ * A journal is counted: every request in flight holds a reference, so that og_journal_close never waits for the store.
+ *
+ * Ticks order events without a clock: an operation that arrived at tick t is confirmed by a check or put that started at a
+ * later tick.
+ */
+#ifndef OG_JOURNAL_PRIVATE_H
+#define OG_JOURNAL_PRIVATE_H
+
+#include <event2/event.h>
+
+#include "base/date.h"
+#include "journal/journal.h"
+
+#define OG_JN_TAIL_CHECKPOINT 32u
+#define OG_JN_TAIL_OTHERS 48u	/* of another host's object: it has probably begun one itself */
+#define OG_JN_TAIL_WAIT 64u	/* a batch waits for a checkpoint in progress */
+#define OG_JN_CACHE_BYTES (64u * OG_MIB)
+#define OG_JN_WINDOW_MAX 64u
+#define OG_JN_LINE_COMMITS 4096u
+#define OG_JN_LINE_KEYS 65536u
+#define OG_JN_DEADLINE_US 30000000u
+
+enum og_jn_phase {
+	OG_JN_IDLE,
+	OG_JN_PUTTING,
+	OG_JN_READBACK,
+	OG_JN_SETTLING,
+	OG_JN_CHECKING,
+};
+
+/* ---- what conflicts are found by (lines.c) ---- */
+
+struct og_touch {
+	uint32_t type;
+	uint64_t version;	/* after the commit */
+};
+
+struct og_line_commit {
+	struct og_ulid parent;
+	bool ours, all_keys, schema;
+	struct og_touch *touched;	/* by type */
+	size_t ntouched;
+	uint64_t *w;
+	size_t nw;
+};
+
+/* The recent commits of one branch, oldest first. */
+struct og_line {
+	struct og_ulid branch;
+	struct og_line_commit **v;
+	size_t n, cap;
+	size_t nkeys;
+};
+
+struct og_lines {
+	struct og_map map;		/* branch id -> struct og_line */
+	struct og_line **all;
+	size_t n, cap;
+};
+
+void og_lines_fini(struct og_lines *l);
+/* Remembers a commit; w sorted. OG_ERR_NOMEM. */
+int og_lines_add(struct og_lines *l, const struct og_record *r, const uint64_t *w, size_t nw, bool ours,
+		 struct og_error *err) OG_MUST_CHECK;
+/* Forgets the last commit of that branch again. */
+void og_lines_pop(struct og_lines *l, const struct og_ulid *branch);
+/* Keeps within the limits; call between batches only. */
+void og_lines_trim(struct og_lines *l, const struct og_ulid *branch);
+/* Commits of the branch after `base`: a pointer to the first and the count. false: base is older than what is kept. */
+bool og_lines_after(const struct og_lines *l, const struct og_branch *b, const struct og_ulid *base,
+		    struct og_line_commit *const **first, size_t *n);
+
+/* ---- operations ---- */
+
+enum og_jn_op_kind { OG_JN_COMMIT, OG_JN_CREATE, OG_JN_DELETE, OG_JN_OTHER };
+
+struct og_jn_op {
+	struct og_jn_op *next;
+	enum og_jn_op_kind kind;
+	struct og_arena arena;		/* holds all below */
+	struct og_record rec;		/* stamped anew for each attempt */
+	uint64_t arrived;		/* tick */
+	uint64_t deadline_us;
+	bool need_confirm;
+	bool answered;			/* deadline passed in flight: its client knows nothing */
+	/* commit */
+	struct og_ulid base;
+	bool base_confirmed, has_expect_head;
+	struct og_ulid expect_head;
+	uint32_t *strict, *scanned;
+	size_t nstrict, nscanned;
+	uint64_t *r, *w;		/* sorted */
+	size_t nr, nw;
+	struct og_slice *payloads;	/* per table; p NULL: none */
+	struct og_slice schema_text;
+	size_t body_bytes;
+	struct og_jn_answer *final;	/* what to say, once the state is not in the middle of a batch */
+	og_commit_cb cb;
+	void *arg;
+};
+
+struct og_jn_queue {
+	struct og_jn_op *head, **tail;
+	size_t n;
+};
+
+/* An object under way; its bytes outlive the journal while the store reads them. */
+struct og_jn_batch {
+	struct og_journal *j;
+	struct og_jn_queue ops;
+	uint64_t seq;
+	struct og_sha256 digest;
+	struct og_buf bytes;
+	struct og_slice part;
+	unsigned attempts;
+	bool unknown;			/* an attempt may still land */
+	uint64_t sent_tick, sent_us;
+};
+
+/* An object in memory. */
+struct og_jn_object {
+	struct og_arena arena;
+	struct og_buf bytes;
+	struct og_logobj obj;
+};
+
+struct og_jn_waiter {
+	struct og_jn_waiter *next;
+	uint64_t tick;
+	og_journal_done cb;
+	void *arg;
+};
+
+/* Something to be called from the loop. */
+struct og_jn_call {
+	struct og_jn_call *next;
+	void (*run)(struct og_journal *j, struct og_jn_call *c);	/* frees nothing; c is freed after it */
+	void (*cb)(void);		/* cast back by run */
+	void *arg;
+	struct og_error err;
+	const void *ref;
+	struct og_slice bytes;
+};
+
+/* An operation's answer, kept. */
+struct og_jn_answer {
+	struct og_commit_result res;
+	struct og_error err;
+};
+
+/* A window of GETs of log objects. */
+struct og_jn_check {
+	struct og_journal *j;
+	uint64_t start_tick, bell;
+	uint64_t first;			/* seq of got[0] */
+	bool readback;			/* only what took the batch's place is asked for */
+	unsigned window, waiting, found;
+	struct og_buf got[OG_JN_WINDOW_MAX];
+	int code[OG_JN_WINDOW_MAX];
+	struct og_error err;
+};
+
+struct og_journal {
+	unsigned refs;
+	bool closed;
+	struct event_base *base;
+	struct og_store *store;
+	char *prefix, *uri;
+	struct og_ulid host;
+	bool read_only;
+	unsigned checkpoint_tail;
+	struct og_journal_hooks hooks;
+	void *arg;
+	struct og_ulid_gen ulids;
+
+	struct og_arena genesis_arena;
+	struct og_genesis genesis;
+	int genesis_fd;			/* local store: its link count tells whether the graph is still there */
+	struct og_state *state;
+	enum og_journal_status status;
+	bool damaged;			/* S is as far as the log can be read */
+	bool opening;			/* not handed out yet: hooks see nothing */
+	uint64_t opening_last;		/* the listing showed the log up to here */
+	char reason[512];
+
+	int bell_fd;
+	uint64_t *bell;			/* shared page, or NULL */
+	uint64_t bell_known;
+	bool bell_valid;
+
+	uint64_t tick;
+	uint64_t confirmed;		/* S holds all that was in the store at this tick */
+	enum og_jn_phase phase;
+	struct event *work;		/* runs calls and the pump */
+	struct event *timer;		/* back-off, deadlines */
+	uint64_t timer_at;		/* 0: not armed */
+	struct og_jn_call *calls, **calls_tail;
+	struct og_jn_queue queue, answered;
+	struct og_jn_batch *batch;
+	uint64_t retry_us;		/* batch: when to put again; 0: not waiting */
+	uint64_t delay_us;		/* no new batch before */
+	uint64_t backoff_us;
+	uint64_t put_us;		/* running mean of a put */
+	uint64_t rng;
+	uint64_t foreign_seq;		/* the last object that another host put */
+	bool just_lost;
+	struct og_jn_waiter *waiters, **waiters_tail;
+	struct og_jn_check *check;
+	struct og_lines lines;
+
+	struct og_jn_object **tail;	/* by seq, without holes, up to S */
+	size_t ntail, cap_tail, tail_bytes;
+
+	struct og_jn_ckpt *ckpt;	/* checkpoint under way */
+	uint64_t ckpt_seq;		/* newest that counts, as far as known */
+	struct og_ulid ckpt_id;
+	uint64_t ckpt_wait_us;
+	struct og_jn_snapshot *snapshots;	/* states of older commits, kept for a while */
+	size_t nsnapshots;
+	struct og_journal_stats stats;
+};
+
+/* journal.c */
+struct og_journal *og_jn_new(const struct og_journal_config *c, struct og_error *err);
+void og_jn_ref(struct og_journal *j);
+void og_jn_unref(struct og_journal *j);
+/* false: closed; the reference that the caller's request held is gone then. Pairs with og_jn_ref before a request. */
+bool og_jn_back(struct og_journal *j);
+void og_jn_wake(struct og_journal *j);
+void og_jn_call_done(struct og_journal *j, og_journal_done cb, void *arg, const struct og_error *err);
+struct og_jn_call *og_jn_call(struct og_journal *j, void (*run)(struct og_journal *, struct og_jn_call *));
+/* prefix + key, in out; keys of ours are short enough. */
+const char *og_jn_key(const struct og_journal *j, const struct og_key_text *key, char out[OG_STORE_KEY_MAX + 1]);
+const char *og_jn_key_str(const struct og_journal *j, const char *key, char out[OG_STORE_KEY_MAX + 1]);
+void og_jn_set_status(struct og_journal *j, enum og_journal_status st, const char *reason);
+void og_jn_pump(struct og_journal *j);
+void og_jn_timer(struct og_journal *j, uint64_t at_us);	/* wakes the pump then, or earlier */
+bool og_jn_graph_gone(struct og_journal *j);
+
+/* append.c */
+void og_jn_submit(struct og_journal *j, struct og_jn_op *op);
+/* A record that is no commit, create or delete. Answered as a commit is. */
+void og_jn_append_record(struct og_journal *j, const struct og_record *r, og_commit_cb cb, void *arg);
+bool og_jn_start_batch(struct og_journal *j);		/* true: a put is under way */
+void og_jn_retry(struct og_journal *j);
+void og_jn_won(struct og_journal *j);			/* the batch is in the log and settled */
+void og_jn_lost(struct og_journal *j);			/* its place is another's, which has been applied */
+void og_jn_expire(struct og_journal *j, uint64_t now);	/* deadlines; sets the next timer */
+void og_jn_fail_queue(struct og_journal *j, struct og_jn_queue *q, enum og_commit_outcome o, const struct og_error *err);
+void og_jn_send_answers(struct og_journal *j);
+/* Operations whose refusal waits for a check, which failed. */
+void og_jn_fail_unconfirmed(struct og_journal *j, const struct og_error *err);
+bool og_jn_wants_check(const struct og_journal *j);
+void og_jn_op_free(struct og_jn_op *op);
+void og_jn_batch_free(struct og_jn_batch *b);
+void og_jn_queue_init(struct og_jn_queue *q);
+void og_jn_queue_put(struct og_jn_queue *q, struct og_jn_op *op);
+struct og_jn_op *og_jn_queue_take(struct og_jn_queue *q);
+
+/* evaluate.c: what becomes of an operation on the present (tentative) state */
+enum og_jn_verdict {
+	OG_JN_TAKE,
+	OG_JN_ANSWER,		/* res says what, and it stays true */
+	OG_JN_REFUSE,		/* res says what, if the state is confirmed */
+};
+enum og_jn_verdict og_jn_evaluate(struct og_journal *j, struct og_jn_op *op, struct og_jn_answer *out);
+
+/* follow.c */
+void og_jn_start_check(struct og_journal *j);
+void og_jn_start_readback(struct og_journal *j);
+void og_jn_confirmed(struct og_journal *j, uint64_t tick);	/* answers waiters */
+void og_jn_fail_waiters(struct og_journal *j, const struct og_error *err);
+bool og_jn_bell_quiet(const struct og_journal *j);
+void og_jn_ring(struct og_journal *j);
+struct og_jn_object *og_jn_object_decode(struct og_buf *bytes, struct og_error *err);	/* takes the bytes over */
+void og_jn_object_free(struct og_jn_object *o);
+/* Applies, remembers, tells the owner. A failure is damage: the status says so; the object is freed then. */
+int og_jn_accept(struct og_journal *j, struct og_jn_object *o, bool ours, struct og_error *err);
+
+/* upkeep.c */
+void og_jn_after_object(struct og_journal *j, bool ours);	/* perhaps starts a checkpoint */
+void og_jn_trim_tail(struct og_journal *j);
+void og_jn_ckpt_free(struct og_journal *j);
+void og_jn_snapshots_free(struct og_journal *j);
+
+/* open.c */
+typedef void (*og_jn_opened)(void *arg, struct og_journal *j, struct og_error *err);
+/* The same as og_journal_open, but a log that has ended opens too. */
+void og_jn_open(const struct og_journal_config *c, bool ended_too, og_jn_opened cb, void *arg);
+
+#endif
