@@ -93,6 +93,8 @@ static int fill_group(struct fold *f, uint32_t from, uint32_t to, struct og_erro
 			}
 			layer = og_job_at(f->j, s, &row);
 			v = &f->cols[c].layers[layer];
+			if (!f->descs[c].type.nullable && (v->rows == 0 || og_colvec_is_null(v, row)))
+				return og_error_set(err, OG_ERR_CORRUPT, "layer %u: row %u: %.*s is null", layer, row, OG_FMT(f->descs[c].name));
 			if (v->rows == 0)
 				og_colvec_append_null(out);
 			else
@@ -100,9 +102,6 @@ static int fill_group(struct fold *f, uint32_t from, uint32_t to, struct og_erro
 		}
 		if ((rc = og_colvec_ok(out, err)) < 0)
 			return rc;
-		if (!f->descs[c].type.nullable && out->nulls)
-			return og_error_set(err, OG_ERR_CORRUPT, "%.*s of %.*s is null in a row", OG_FMT(f->descs[c].name),
-					    OG_FMT(f->j->in->type->table_key));
 	}
 	return 0;
 }

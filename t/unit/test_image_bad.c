@@ -192,6 +192,39 @@ START_TEST(an_unknown_operation_is_damage)
 }
 END_TEST
 
+static int no_sink(void *arg, const void *p, size_t n, struct og_error *err)
+{
+	(void)arg;
+	(void)p;
+	(void)n;
+	(void)err;
+	return 0;
+}
+
+/* A null where the schema has none cannot go into a plain segment. */
+START_TEST(a_null_where_none_may_be_is_damage)
+{
+	static const char *const ids[] = { "a", "b" };
+	struct og_buf b = { 0 };
+	struct og_layer l;
+	struct og_error err = { 0 };
+	struct og_build_in in = { .layers = &l, .nlayers = 1 };
+	uint64_t rows;
+
+	begin(0, 0);
+	small_layer("node:A", ids, 2, NULL, &b);
+	l.bytes = og_buf_view(&b);
+	in.catalog = m.catalog;
+	in.type = og_catalog_node(m.catalog, OG_SLICE("A"));
+	ck_assert_int_eq(og_fold(&in, false, no_sink, NULL, &rows, &err), OG_ERR_CORRUPT);
+	ck_assert_str_eq(err.message, "layer 0: row 0: big is null");
+	ck_assert_int_eq(og_fold(&in, true, no_sink, NULL, &rows, &err), 0);
+	ck_assert_uint_eq(rows, 2);
+	og_buf_fini(&b);
+	end();
+}
+END_TEST
+
 START_TEST(an_edge_to_nowhere_is_damage)
 {
 	static const char *const ids[] = { "e" };
@@ -432,6 +465,7 @@ static void add(TCase *tc)
 	tcase_add_loop_test(tc, damaged_layers, 0, 2);
 	tcase_add_test(tc, an_id_twice_is_damage);
 	tcase_add_test(tc, an_unknown_operation_is_damage);
+	tcase_add_test(tc, a_null_where_none_may_be_is_damage);
 	tcase_add_test(tc, an_edge_to_nowhere_is_damage);
 	tcase_add_loop_test(tc, damaged_images, 0, 4);
 	tcase_add_loop_test(tc, lying_headers, 0, 1);
