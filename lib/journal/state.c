@@ -483,7 +483,7 @@ static int apply_schema(struct og_state *s, const struct og_record *r, const str
 static int apply_commit(struct og_state *s, const struct og_record *r, const struct og_logobj *obj, struct og_slice text,
 			struct og_error *err)
 {
-	const struct og_branch *source;
+	const struct og_branch *source = NULL;
 	struct og_commit_info info;
 	struct og_branch *b;
 	size_t slot;
