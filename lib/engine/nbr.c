@@ -5,7 +5,7 @@
 
 #define CHUNK 256
 
-int eng_nbr_init(struct eng_nbr *n, struct og_exec *x, const struct eng_trav *t, bool from_src)
+void eng_nbr_init(struct eng_nbr *n, struct og_exec *x, const struct eng_trav *t, bool from_src)
 {
 	const struct og_catalog *c = x->v->catalog;
 
@@ -26,7 +26,6 @@ int eng_nbr_init(struct eng_nbr *n, struct og_exec *x, const struct eng_trav *t,
 	/* A type that never had rows has no image to read either. */
 	if (n->plain && !og_view_adj(n->et))
 		n->empty = true;
-	return 0;
 }
 
 int eng_nbr_room(struct eng_nbr *n, size_t want, struct og_error *err)

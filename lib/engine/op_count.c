@@ -58,7 +58,8 @@ static int weight_at(struct eng_weight *w, uint32_t slot, uint64_t *out, struct 
 	rc = eng_nbr_list(&w->nbr, slot, &peers, &edges, &n, err);
 	if (rc < 0)
 		return rc;
-	w->nbr.x->spent += 1;
+	if ((rc = eng_charge(w->nbr.x, 1 + (w->nkids ? n : 0), err)) < 0)
+		return rc;
 	if (!w->nkids)
 		total = n;
 	for (size_t i = 0; w->nkids && i < n; i++) {
@@ -70,8 +71,6 @@ static int weight_at(struct eng_weight *w, uint32_t slot, uint64_t *out, struct 
 			one = saturating_mul(one, each);
 		}
 		total = saturating_add(total, one);
-		if (i % 4096 == 4095 && (rc = eng_cancelled(w->nbr.x, err)) < 0)
-			return rc;
 	}
 	if (w->memo)
 		w->memo[slot] = total + 1;
@@ -198,8 +197,9 @@ int eng_count_tail(struct og_exec *x, struct eng_op **top, const bool *live, str
 		struct eng_weight *w = og_arena_array(&x->arena, 1, sizeof(*w));
 		int rc;
 
-		if (!w || eng_nbr_init(&w->nbr, x, e->s.t, e->s.from_src) < 0)
+		if (!w)
 			return eng_no_memory(x, err);
+		eng_nbr_init(&w->nbr, x, e->s.t, e->s.from_src);
 		w->from = e->s.from;
 		rc = adopt(w, e->s.to, open, &nopen, err);
 		if (rc < 0)

@@ -224,12 +224,30 @@ struct eng_op *eng_expand_new(struct og_exec *x, struct eng_op *child, const str
 	e->s = *s;
 	e->edge = s->t ? s->t->edge_var : -1;
 	e->carry = og_arena_array(&x->arena, x->p->nvars, sizeof(*e->carry));
-	if (!e->carry || (s->t && eng_nbr_init(&e->nbr, x, s->t, s->from_src) < 0))
+	if (!e->carry)
 		return NULL;
+	if (s->t)
+		eng_nbr_init(&e->nbr, x, s->t, s->from_src);
 	return &e->op;
 }
 
 /* --- both ends known ------------------------------------------------------------------------------------------------------------------ */
+
+static uint32_t changes(const struct eng_batch *b, const uint32_t *col)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 1; i < b->nsel; i++)
+		n += col[b->sel[i]] != col[b->sel[i - 1]];
+	return n;
+}
+
+static int test_row(struct eng_exists *e, const struct eng_batch *b, uint32_t row, struct og_error *err)
+{
+	uint32_t from = b->cols[e->from][row], to = b->cols[e->to][row];
+
+	return e->backward ? eng_nbr_reaches(&e->back, to, from, err) : eng_nbr_reaches(&e->nbr, from, to, err);
+}
 
 static int exists_next(struct eng_op *op, struct eng_batch **out, struct og_error *err)
 {
@@ -244,13 +262,14 @@ static int exists_next(struct eng_op *op, struct eng_batch **out, struct og_erro
 				return rc;
 			e->in = b;
 			e->pos = e->kept = 0;
+			e->backward = e->nbr.bounded && changes(b, b->cols[e->to]) < changes(b, b->cols[e->from]);
 		}
 		for (; e->pos < b->nsel; e->pos++) {
 			uint32_t r = b->sel[e->pos];
 
 			if (op->x->pause)
 				return OP_PAUSE;
-			rc = eng_nbr_reaches(&e->nbr, b->cols[e->from][r], b->cols[e->to][r], err);
+			rc = test_row(e, b, r, err);
 			if (rc < 0)
 				return rc;
 			b->sel[e->kept] = r;
@@ -291,5 +310,7 @@ struct eng_op *eng_exists_new(struct og_exec *x, struct eng_op *child, const str
 	e->op = (struct eng_op){ .cls = &eng_exists_class, .x = x, .child = child, .done = child->done };
 	e->from = t->src;
 	e->to = t->dst;
-	return eng_nbr_init(&e->nbr, x, t, true) < 0 ? NULL : &e->op;
+	eng_nbr_init(&e->nbr, x, t, true);
+	eng_nbr_init(&e->back, x, t, false);
+	return &e->op;
 }

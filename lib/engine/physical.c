@@ -218,53 +218,57 @@ static int place_ready(struct physical *p, struct og_error *err)
 
 /* --- look-ups ------------------------------------------------------------------------------------------------------------------------- */
 
-/* The one value of the key that passes, as the id spells it. False: none does. */
-static bool key_value(const struct eng_check *c, struct og_value *out)
+static int push_slots(struct physical *p, int32_t var, const uint32_t *slots, size_t n, struct og_error *err)
 {
-	*out = (struct og_value){ .kind = og_proptype_kind(&c->col.prop->type) };
-	switch (c->kind) {
-	case TEST_INT:
-		out->i = c->ilo;
-		return c->ilo == c->ihi;
-	case TEST_UINT:
-		out->u = c->ulo;
-		return c->ulo == c->uhi;
-	case TEST_FLOAT:
-		out->f = c->flo;
-		return c->flo == c->fhi;
-	case TEST_STRING:
-		out->s = c->s;
-		return true;
-	case TEST_NEVER:
-	case TEST_ALWAYS:
-	case TEST_GENERIC:
-		break;
-	}
-	return false;
+	struct eng_expand_spec s = { .from = -1, .to = var, .equal = -1, .once = p->nested, .list = slots, .nlist = n };
+
+	p->bound[var] = true;
+	return push(p, eng_expand_new(p->x, p->top, &s), err);
 }
 
-static int look_up(struct physical *p, int32_t var, const struct eng_check *c, struct og_error *err)
+/* Every column of the key is tied to a constant. */
+static int look_up_one(struct physical *p, int32_t var, const struct og_type *t, struct og_error *err)
 {
-	struct eng_expand_spec s = { .from = -1, .to = var, .equal = -1, .once = p->nested };
-	const struct og_view_type *t = eng_vtype(p->x, p->x->p->vars[var].type);
-	struct og_buf id = { 0 };
-	struct og_value v;
+	const struct eng_check **checks = og_arena_array(&p->x->arena, t->nkey, sizeof(*checks));
 	uint32_t *slot = og_arena_alloc(&p->x->arena, sizeof(*slot));
-	int rc = 0;
+	size_t n;
+	int rc;
 
-	if (!slot)
+	if (!checks || !slot)
 		return eng_no_memory(p->x, err);
-	if (key_value(c, &v)) {
-		rc = og_value_id_text(&id, &v, c->col.prop->type.scalar, err);
-		if (rc == 0)
-			rc = og_buf_ok(&id, err);
-		*slot = rc < 0 ? OG_SLOT_NONE : og_view_find(t, og_buf_view(&id));
-		s.list = slot;
-		s.nlist = *slot != OG_SLOT_NONE;
+	for (uint32_t i = 0; i < t->nkey; i++) {
+		for (size_t j = 0; j < p->k->ntests && !checks[i]; j++)
+			if (eng_key_test(&p->checks[j], var, &t->props[t->key_cols[i]]))
+				checks[i] = &p->checks[j];
+		if (!checks[i])
+			return 0;
 	}
-	og_buf_fini(&id);
-	p->bound[var] = true;
-	return rc < 0 ? rc : push(p, eng_expand_new(p->x, p->top, &s), err);
+	rc = eng_key_slot(p->x, t, checks, slot, &n, err);
+	if (rc < 0)
+		return rc;
+	for (uint32_t i = 0; i < t->nkey; i++)
+		p->test_done[checks[i] - p->checks] = true;
+	return push_slots(p, var, slot, n, err);
+}
+
+static int look_up_list(struct physical *p, int32_t var, const struct og_type *t, struct og_error *err)
+{
+	const struct og_property *key = eng_single_key(t);
+
+	for (size_t j = 0; key && j < p->k->ntests; j++) {
+		uint32_t *slots;
+		size_t n;
+		int rc;
+
+		if (!eng_key_list_test(&p->checks[j], var, key))
+			continue;
+		rc = eng_key_list_slots(p->x, t, &p->checks[j].lhs.val, &slots, &n, err);
+		if (rc < 0)
+			return rc;
+		p->test_done[j] = true;
+		return push_slots(p, var, slots, n, err);
+	}
+	return 0;
 }
 
 static int place_lookups(struct physical *p, struct og_error *err)
@@ -273,16 +277,17 @@ static int place_lookups(struct physical *p, struct og_error *err)
 
 	for (size_t i = 0; rc == 0 && i < p->k->nvars; i++) {
 		int32_t var = p->k->vars[i];
-		const struct og_property *key = eng_single_key(p->x->p->vars[var].type);
+		const struct og_type *t = p->x->p->vars[var].type;
 
-		for (size_t j = 0; key && rc == 0 && !p->bound[var] && j < p->k->ntests; j++) {
-			const struct eng_check *c = &p->checks[j];
+		if (t->nkey && !p->bound[var])
+			rc = look_up_one(p, var, t, err);
+	}
+	/* Lists multiply rows: one at most, unless a traversal ties the others to it. */
+	for (size_t i = 0; rc == 0 && i < p->k->nvars && p->top->cls == &eng_seed_class; i++) {
+		int32_t var = p->k->vars[i];
 
-			if (c->op != GQ_EQ || c->var != var || c->col.prop != key || c->kind == TEST_GENERIC || c->negate)
-				continue;
-			p->test_done[j] = true;
-			rc = look_up(p, var, c, err);
-		}
+		if (!p->bound[var])
+			rc = look_up_list(p, var, p->x->p->vars[var].type, err);
 	}
 	return rc;
 }

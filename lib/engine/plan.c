@@ -532,7 +532,7 @@ static int need_lookup(struct builder *b, const struct eng_side *s)
 	if (!s->prop)
 		return 0;
 	type = b->p->vars[s->var].type;
-	if (eng_single_key(type) != s->prop)
+	if (!s->prop->key)
 		return 0;
 	rc = add_need(b, OG_NEED_IDS, type, 0);
 	return rc < 0 ? rc : add_need(b, OG_NEED_IDX, type, 0);
@@ -545,10 +545,9 @@ static int need_lookups(struct builder *b, const struct eng_block *k)
 	for (size_t i = 0; rc == 0 && i < k->ntests; i++) {
 		const struct eng_test *t = &k->tests[i];
 
-		if (t->op != GQ_EQ)
-			continue;
-		rc = need_lookup(b, &t->lhs);
-		if (rc == 0)
+		if (t->op == GQ_EQ)
+			rc = need_lookup(b, &t->lhs);
+		if (rc == 0 && (t->op == GQ_EQ || (t->op == GQ_CONTAINS && !t->lhs.prop)))
 			rc = need_lookup(b, &t->rhs);
 	}
 	for (size_t i = 0; rc == 0 && i < k->nnots; i++)

@@ -116,7 +116,7 @@ struct eng_nbr {
 };
 
 /* from_src: the known end is the edge type's source. */
-int eng_nbr_init(struct eng_nbr *n, struct og_exec *x, const struct eng_trav *t, bool from_src);
+void eng_nbr_init(struct eng_nbr *n, struct og_exec *x, const struct eng_trav *t, bool from_src);
 int eng_nbr_list(struct eng_nbr *n, uint32_t from, const uint32_t **peers, const uint32_t **edges, size_t *count, struct og_error *err) OG_MUST_CHECK;
 /* 1: `to` is among them; 0: it is not. */
 int eng_nbr_reaches(struct eng_nbr *n, uint32_t from, uint32_t to, struct og_error *err) OG_MUST_CHECK;
@@ -145,6 +145,17 @@ struct eng_join *eng_join_new(struct og_exec *x, const struct eng_operand *build
 int eng_join_build(struct eng_join *j, const uint32_t *slots, size_t n, struct og_error *err) OG_MUST_CHECK;
 int eng_join_list(struct eng_join *j, uint32_t from, const uint32_t **slots, size_t *n, struct og_error *err) OG_MUST_CHECK;
 bool eng_join_by_key(const struct og_type *type, const struct og_property *build, const struct og_property *probe);
+
+/* --- look-ups by key; lookup.c ------------------------------------------------------------------------------------------------------- */
+
+/* The check ties a column of the key to one constant; or the key to the items of a list. */
+bool eng_key_test(const struct eng_check *c, int32_t var, const struct og_property *key);
+bool eng_key_list_test(const struct eng_check *c, int32_t var, const struct og_property *key);
+/* checks[i] is about the i-th column of the key; room for one slot. */
+int eng_key_slot(struct og_exec *x, const struct og_type *t, const struct eng_check *const *checks, uint32_t *slots, size_t *n,
+		 struct og_error *err) OG_MUST_CHECK;
+int eng_key_list_slots(struct og_exec *x, const struct og_type *t, const struct og_value *list, uint32_t **slots, size_t *n,
+		       struct og_error *err) OG_MUST_CHECK;
 
 /* --- operators ----------------------------------------------------------------------------------------------------------------------- */
 
@@ -197,7 +208,8 @@ struct eng_filter {
 struct eng_exists {
 	struct eng_op op;
 	int32_t from, to;
-	struct eng_nbr nbr;
+	struct eng_nbr nbr, back;	/* from either end; over several hops the end that changes less often serves */
+	bool backward;
 	struct eng_batch *in;	/* being tested, else NULL */
 	uint32_t pos, kept;
 };

@@ -4,6 +4,7 @@
 #include "engine/run.h"
 
 struct bound {
+	struct og_arena *arena;
 	uint64_t limit;		/* rows that may be touched */
 	uint64_t rows;		/* upper bound of the chain's rows so far */
 	uint64_t touched;
@@ -22,7 +23,7 @@ static bool spend(struct bound *b, uint64_t n)
 }
 
 /* All rows of the next level; peers may repeat, which only makes the bound larger. */
-static bool hop(const struct og_exec *x, struct bound *b, const struct eng_nbr *n, size_t from, size_t to)
+static bool hop(struct bound *b, const struct eng_nbr *n, size_t from, size_t to)
 {
 	for (int d = 0; d < 2; d++) {
 		if (d == 0 ? !n->out : !n->in)
@@ -35,7 +36,7 @@ static bool hop(const struct og_exec *x, struct bound *b, const struct eng_nbr *
 				continue;
 			if (!spend(b, degree))
 				return false;
-			grown = og_arena_grow((struct og_arena *)&x->arena, b->slots, &b->cap, b->nslots + degree, sizeof(*grown));
+			grown = og_arena_grow(b->arena, b->slots, &b->cap, b->nslots + degree, sizeof(*grown));
 			if (!grown)
 				return false;
 			b->slots = grown;
@@ -45,7 +46,7 @@ static bool hop(const struct og_exec *x, struct bound *b, const struct eng_nbr *
 	return true;
 }
 
-static bool bound_traversal(const struct og_exec *x, struct bound *b, const struct eng_nbr *n, int32_t from, int32_t to)
+static bool bound_traversal(struct bound *b, const struct eng_nbr *n, int32_t from, int32_t to)
 {
 	size_t level = 0, end = b->nslots, first = end;
 
@@ -58,7 +59,7 @@ static bool bound_traversal(const struct og_exec *x, struct bound *b, const stru
 	if (b->var != from || b->nslots != b->rows)
 		return false;
 	for (uint32_t depth = 1; depth <= (n->bounded ? n->max : 1) && level < end; depth++) {
-		if (!hop(x, b, n, level, end))
+		if (!hop(b, n, level, end))
 			return false;
 		level = end;
 		end = b->nslots;
@@ -71,62 +72,63 @@ static bool bound_traversal(const struct og_exec *x, struct bound *b, const stru
 	return true;
 }
 
-static bool bound_expand(const struct og_exec *x, struct bound *b, const struct eng_expand *e)
+static bool bound_expand(struct bound *b, const struct eng_expand *e)
 {
 	if (e->s.pipe)
 		return false;
 	if (e->s.t)
-		return bound_traversal(x, b, &e->nbr, e->s.from, e->s.to);
+		return bound_traversal(b, &e->nbr, e->s.from, e->s.to);
 	b->var = -1;
 	b->nslots = 0;
 	if (e->s.join)
 		return spend(b, b->rows);
-	if (e->s.nlist == 0)
-		b->rows = 0;
-	if (b->rows == 1) {
-		uint32_t *grown = og_arena_grow((struct og_arena *)&x->arena, b->slots, &b->cap, 1, sizeof(*grown));
+	if (!spend(b, 1) || (b->rows && e->s.nlist > b->limit / b->rows))
+		return false;
+	if (b->rows == 1 && e->s.nlist) {
+		uint32_t *grown = og_arena_grow(b->arena, b->slots, &b->cap, e->s.nlist, sizeof(*grown));
 
 		if (!grown)
 			return false;
 		b->slots = grown;
-		b->slots[0] = e->s.list[0];
-		b->nslots = 1;
+		memcpy(b->slots, e->s.list, e->s.nlist * sizeof(*b->slots));
+		b->nslots = e->s.nlist;
 		b->var = e->s.to;
 	}
-	return spend(b, 1);
+	b->rows *= e->s.nlist;
+	return spend(b, b->rows);
 }
 
-static bool bound_chain(const struct og_exec *x, struct bound *b, const struct eng_op *op);
+static bool bound_chain(struct bound *b, const struct eng_op *op);
 
-static bool bound_weight(const struct og_exec *x, const struct bound *b, const struct eng_weight *w, uint64_t *touched)
+static bool bound_weight(const struct bound *b, const struct eng_weight *w, uint64_t *touched)
 {
-	struct bound c = { .limit = b->limit, .touched = *touched, .rows = b->rows, .var = b->var, .nslots = b->nslots };
+	struct bound c = { .arena = b->arena, .limit = b->limit, .touched = *touched, .rows = b->rows, .var = b->var, .nslots = b->nslots };
 	bool ok = c.var == w->from || !c.rows;
 
-	c.slots = og_arena_alloc((struct og_arena *)&x->arena, (c.nslots + 1) * sizeof(*c.slots));
+	c.slots = og_arena_alloc(b->arena, (c.nslots + 1) * sizeof(*c.slots));
 	c.cap = c.nslots + 1;
 	if (!ok || !c.slots)
 		return !c.rows;
 	if (c.nslots)
 		memcpy(c.slots, b->slots, c.nslots * sizeof(*c.slots));
-	ok = bound_traversal(x, &c, &w->nbr, w->from, -2);
+	ok = bound_traversal(&c, &w->nbr, w->from, -2);
 	*touched = c.touched;
 	for (size_t i = 0; ok && i < w->nkids; i++) {
 		c.var = w->kids[i]->from;
-		ok = bound_weight(x, &c, w->kids[i], touched);
+		ok = bound_weight(&c, w->kids[i], touched);
 	}
 	return ok;
 }
 
-static bool bound_count(const struct og_exec *x, struct bound *b, const struct eng_count *c)
+static bool bound_count(struct bound *b, const struct eng_count *c)
 {
 	for (size_t i = 0; i < c->nw; i++)
-		if (!bound_weight(x, b, c->w[i], &b->touched))
+		if (!bound_weight(b, c->w[i], &b->touched))
 			return false;
 	return true;
 }
 
-static bool bound_one(const struct og_exec *x, struct bound *b, const struct eng_op *op)
+static bool bound_one(struct bound *b, const struct eng_op *op)
 {
 	if (op->cls == &eng_seed_class) {
 		b->rows = 1;
@@ -141,23 +143,28 @@ static bool bound_one(const struct og_exec *x, struct bound *b, const struct eng
 	if (op->cls == &eng_exists_class)
 		return !((const struct eng_exists *)op)->nbr.bounded && spend(b, b->rows);
 	if (op->cls == &eng_expand_class)
-		return bound_expand(x, b, (const struct eng_expand *)op);
+		return bound_expand(b, (const struct eng_expand *)op);
 	if (op->cls == &eng_count_class)
-		return bound_count(x, b, (const struct eng_count *)op);
+		return bound_count(b, (const struct eng_count *)op);
 	/* `not`: known only for the empty match. */
 	return !b->rows;
 }
 
-static bool bound_chain(const struct og_exec *x, struct bound *b, const struct eng_op *op)
+static bool bound_chain(struct bound *b, const struct eng_op *op)
 {
-	return (!op->child || bound_chain(x, b, op->child)) && bound_one(x, b, op);
+	return (!op->child || bound_chain(b, op->child)) && bound_one(b, op);
 }
 
 bool og_exec_short(const struct og_exec *x, uint64_t rows)
 {
-	struct bound b = { .limit = rows, .var = -1 };
+	struct og_arena arena;
+	struct bound b = { .arena = &arena, .limit = rows, .var = -1 };
+	bool is_short;
 
 	if (x->stage == ENG_DONE)
 		return true;
-	return bound_chain(x, &b, x->top);
+	og_arena_init(&arena, 0);
+	is_short = bound_chain(&b, x->top);
+	og_arena_fini(&arena);
+	return is_short;
 }

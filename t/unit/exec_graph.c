@@ -4,6 +4,7 @@
 #include "exec_graph.h"
 
 #include "base/date.h"
+#include "schema/rowcheck.h"
 
 #include <check.h>
 #include <stdio.h>
@@ -102,11 +103,11 @@ static struct og_slice id_of(const struct og_type *t, const struct og_json *row,
 	struct og_error err = { 0 };
 	struct og_slice s;
 
-	if (t->nkey != 1) {
+	if (!t->nkey) {
 		ck_assert_msg(id != NULL, "row without id");
 		return id->s;
 	}
-	must(og_value_id_text(&b, &values[t->key_cols[0]], t->props[t->key_cols[0]].type.scalar, &err), &err);
+	must(og_key_id(&b, t, values, &err), &err);
 	s = og_arena_slice(a, og_buf_view(&b));
 	og_buf_fini(&b);
 	return s;

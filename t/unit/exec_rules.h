@@ -29,6 +29,18 @@
 { Q("match { $v: Vessel { built: date(\"soon\") } } return { $v }"), "", "!invalid Date literal 'soon'" },
 { QP("$d: DateTime", "match { $v: Vessel $v.seen = $d } return { $v }"), "{\"d\":\"x\"}", "!invalid DateTime literal 'x'" },
 
+{ Q("match { $p: Pair { a: \"x\", b: 2 } } return { $p $p.note }"), "", "[{\"p\":\"[\\\"x\\\",\\\"2\\\"]\",\"p.note\":\"x2\"}]" },
+{ Q("match { $p: Pair { a: \"x\" } $p.b = 1.0 } return { $p.note }"), "", "[{\"p.note\":\"x1\"}]" },
+{ Q("match { $p: Pair { a: \"x\" } $p.b = 1.5 } return { $p.note }"), "", "[]" },
+{ Q("match { $p: Pair { a: \"x\" } $p.b >= 1 } return { $p.note }"), "", "[{\"p.note\":\"x1\"},{\"p.note\":\"x2\"}]" },
+{ QP("$b: I64", "match { $p: Pair { a: \"x\" } $p.b = $b } return { $p.note }"), "{\"b\":-1}", "[]" },
+{ Q("match { $v: Vessel [\"elk\", \"ilse\", \"none\", \"elk\"] contains $v.code } return { $v }"), "", "[{\"v\":\"ilse\"},{\"v\":\"elk\"}]" },
+{ Q("match { $v: Vessel [\"elk\", \"fen\"] contains $v.code $w: Vessel [\"elk\", \"fen\"] contains $w.code } return { $v $w }"), "",
+  "[{\"v\":\"elk\",\"w\":\"elk\"},{\"v\":\"elk\",\"w\":\"fen\"},{\"v\":\"fen\",\"w\":\"elk\"},{\"v\":\"fen\",\"w\":\"fen\"}]" },
+{ Q("match { $v: Vessel [] contains $v.code } return { $v }"), "", "[]" },
+{ Q("match { $v: Vessel not { [\"elk\", \"ilse\"] contains $v.code } } return { $v }"), "", "[{\"v\":\"corvo\"},{\"v\":\"dora\"},{\"v\":\"fen\"}]" },
+{ Q("match { $p: Port not { $v: Vessel [\"elk\", \"ilse\"] contains $v.code $v docksAt $p } } return { $p }"), "", "[{\"p\":\"ant\"}]" },
+
 /* comparison */
 { Q("match { $v: Vessel $v.tonnage = 2.7 } return { $v }"), "", "[]" },
 { Q("match { $v: Vessel $v.tonnage > 89.5 } return { $v }"), "", "[{\"v\":\"ilse\"},{\"v\":\"dora\"},{\"v\":\"elk\"}]" },

@@ -14,6 +14,7 @@ static const char schema[] =
 	"node Num { key: I64 @key  a: I32?  b: U32?  c: I64?  d: U64?  e: F32?  f: F64?  g: Bool?  ns: [I32]?  fs: [F64]?  camelCase: String?\n"
 	"  days: [Date]? }\n"
 	"node Real { key: F64 @key }\n"
+	"node Pair { a: String  b: U32  note: String?  @key(a, b) }\n"
 	"edge DocksAt: Vessel -> Port { berth: I32?  note: String? }\n"
 	"edge Tows: Vessel -> Vessel\n"
 	"edge Guides: Pilot -> Vessel\n";
@@ -37,6 +38,9 @@ static const struct graph_row rows[] = {
 	{ "Num", "{\"key\":-4,\"a\":7,\"ns\":[null],\"f\":9007199254740992.0}" },
 	{ "Real", "{\"key\":0.5}" },
 	{ "Real", "{\"key\":2}" },
+	{ "Pair", "{\"a\":\"x\",\"b\":1,\"note\":\"x1\"}" },
+	{ "Pair", "{\"a\":\"x\",\"b\":2,\"note\":\"x2\"}" },
+	{ "Pair", "{\"a\":\"y\",\"b\":1}" },
 	{ "DocksAt", "{\"id\":\"d1\",\"from\":\"ilse\",\"to\":\"rtm\",\"berth\":7,\"note\":\"a\"}" },
 	{ "DocksAt", "{\"id\":\"d2\",\"from\":\"ilse\",\"to\":\"rtm\",\"berth\":8}" },
 	{ "DocksAt", "{\"id\":\"d3\",\"from\":\"ilse\",\"to\":\"lis\"}" },
@@ -217,6 +221,7 @@ START_TEST(short_queries_are_known)
 		{ "query q() { match { $v: Vessel { code: \"ilse\" } $v tows{1,2} $p } return { count($p) } }", true },
 		{ "query q() { match { $v: Vessel $v.tonnage > 3 } return { $v.name } }", true },	/* five rows */
 		{ "query q() { match { $v: Vessel { code: \"ilse\" } $v docksAt $p $v docksAt $r } return { $v.name $p.city } }", false },
+		{ "query q() { match { $v: Vessel [\"elk\", \"ilse\"] contains $v.code $v docksAt $p } return { $v.name } }", true },
 		{ "query q() { match { $v: Vessel $w: Vessel } return { $v.name } }", false },
 	};
 
