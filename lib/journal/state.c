@@ -312,7 +312,7 @@ static int check_merge(const struct og_state *s, const struct og_record *r, cons
 		       struct og_error *err)
 {
 	const struct og_commit_info *c;
-	size_t slot;
+	size_t slot = 0;
 
 	*source = NULL;
 	if (!r->commit.has_merged)
@@ -486,7 +486,7 @@ static int apply_commit(struct og_state *s, const struct og_record *r, const str
 	const struct og_branch *source = NULL;
 	struct og_commit_info info;
 	struct og_branch *b;
-	size_t slot;
+	size_t slot = 0;	/* set by check_commit; gcc cannot follow */
 	int rc = check_commit(s, r, obj, &slot, &source, err);
 
 	if (rc < 0)
@@ -523,7 +523,7 @@ fail:
 static int apply_create(struct og_state *s, const struct og_record *r, const struct og_logobj *obj, struct og_error *err)
 {
 	struct og_branch *b;
-	size_t slot;
+	size_t slot = 0;
 	int rc;
 
 	if (!find_slot(s, &r->create.from, &slot) || !s->branches[slot]->live)
@@ -553,7 +553,7 @@ static int apply_create(struct og_state *s, const struct og_record *r, const str
 static int apply_delete(struct og_state *s, const struct og_record *r, const struct og_logobj *obj, struct og_error *err)
 {
 	struct og_branch *b;
-	size_t slot;
+	size_t slot = 0;
 	int rc;
 
 	if (!find_slot(s, &r->branch, &slot) || !s->branches[slot]->live)
