@@ -1,5 +1,6 @@
 /*
- * The rows that a mutation (or load) is about to write, at most one an entity, beside the view that it started from. Private to lib/engine.
+ * The rows that a mutation (or load) is about to write, at most one an entity, beside the view that it started from. Private to lib/engine
+ * and lib/load.
  */
 #ifndef OG_ENGINE_NET_H
 #define OG_ENGINE_NET_H
@@ -56,6 +57,9 @@ int net_keys(struct net *n, struct og_error *err) OG_MUST_CHECK;
 int net_check(struct net *n, struct og_error *err) OG_MUST_CHECK;
 /* Tuple of a constraint's columns for one row as bytes that are equal iff the values are; false: a member is null (exempt). */
 bool net_tuple(struct og_buf *b, const struct og_type *t, const struct og_constraint *c, const struct net_row *r);
+
+/* The constraint's columns and the row's values as an error names them: `email` and `a@b`, `(a, b)` and `(1, 2)`. Appends. */
+void net_unique_text(struct og_buf *cols, struct og_buf *vals, const struct og_type *t, const struct og_constraint *c, const struct net_row *r);
 
 /* Columns of a unique constraint that needs a look at other rows (not the key, whose values are ids). */
 bool net_is_unique(const struct og_constraint *c);

@@ -79,20 +79,26 @@ static struct og_slice col_name(const struct og_type *t, int32_t col)
 	return t->props[col].name;
 }
 
+void net_unique_text(struct og_buf *cols, struct og_buf *vals, const struct og_type *t, const struct og_constraint *c, const struct net_row *r)
+{
+	bool many = c->ncols > 1;
+
+	for (uint32_t i = 0; i < c->ncols; i++) {
+		og_buf_str(cols, i ? ", " : many ? "(" : "");
+		og_buf_slice(cols, col_name(t, c->cols[i]));
+		og_buf_str(vals, i ? ", " : many ? "(" : "");
+		value_text(vals, t, c->cols[i], r);
+	}
+	og_buf_str(cols, many ? ")" : "");
+	og_buf_str(vals, many ? ")" : "");
+}
+
 static int unique_violation(const struct og_type *t, const struct og_constraint *c, const struct net_row *r, struct og_slice other,
 			    struct og_error *err)
 {
 	struct og_buf cols = { 0 }, vals = { 0 };
-	bool many = c->ncols > 1;
 
-	for (uint32_t i = 0; i < c->ncols; i++) {
-		og_buf_str(&cols, i ? ", " : many ? "(" : "");
-		og_buf_slice(&cols, col_name(t, c->cols[i]));
-		og_buf_str(&vals, i ? ", " : many ? "(" : "");
-		value_text(&vals, t, c->cols[i], r);
-	}
-	og_buf_str(&cols, many ? ")" : "");
-	og_buf_str(&vals, many ? ")" : "");
+	net_unique_text(&cols, &vals, t, c, r);
 	og_error_set(err, OG_ERR_BAD, "@unique violation on %.*s.%s: value '%s' held by '%.*s' and '%.*s'", OG_FMT(t->name),
 		     cols.data ? cols.data : "", vals.data ? vals.data : "", OG_FMT(other), OG_FMT(r->id));
 	og_buf_fini(&cols);

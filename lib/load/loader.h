@@ -34,13 +34,14 @@ struct load_chunk {
 	struct load_meta *meta;		/* without a spool file */
 	uint64_t at;			/* in the spool file: parquet, then meta */
 	size_t parquet_len;
-	bool stored;
+	bool sent, stored;		/* on its way to the store; there */
 	struct og_wire_segment seg;	/* stored */
 };
 
 struct load_type {
 	const struct og_type *type;
 	bool used;
+	bool named;			/* rows brought their own ids */
 	uint32_t records;		/* of the input */
 	uint32_t stored;		/* rows in chunks */
 	struct og_change rows;		/* buffered behind these */
@@ -48,7 +49,7 @@ struct load_type {
 	size_t meta_cap;
 	uint64_t serial, *seen;		/* per property: the record that had it last */
 	uint32_t *order, norder;	/* properties in the order of the record before */
-	bool constrained;		/* has @range, @check or an enum */
+	bool constrained;		/* has @range or @check */
 	bool chunked;			/* has chunks */
 	/* At the end, instead of a chunk: */
 	bool inlined;

@@ -93,6 +93,7 @@ static int commit_row(struct og_loader *l, struct load_type *t, bool generated, 
 		undo(t);
 		return rc;
 	}
+	t->named |= !generated;
 	t->meta[t->rows.rows++] = (struct load_meta){ line > UINT32_MAX ? UINT32_MAX : (uint32_t)line, t->records - 1, generated };
 	return 0;
 }
