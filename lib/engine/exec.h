@@ -34,7 +34,8 @@ struct og_exec_limits {
 
 enum og_exec_state { OG_EXEC_DONE = 0, OG_EXEC_MORE = 1 };
 
-/* Starts: evaluates constants (bad dates etc. fail here), references the view. bindings, plan must outlive the execution. */
+/* Starts: evaluates constants (bad dates etc. fail here), looks keys up, orders the joins by the view's row counts, references the view. bindings, plan must
+ * outlive the execution. More than 4,096 steps are OG_ERR_BAD: each takes stack. */
 int og_exec_new(const struct og_plan *p, const struct gq_bindings *b, struct og_view *v, const struct og_exec_limits *limits, struct og_exec **out,
 		struct og_error *err) OG_MUST_CHECK;
 /* True if at most `rows` rows can be touched in all (key look-ups, expansions of counted degree): such a query may run on an event loop. */

@@ -100,17 +100,27 @@ static bool bound_expand(struct bound *b, const struct eng_expand *e)
 
 static bool bound_chain(struct bound *b, const struct eng_op *op);
 
+/* A branch that starts from the same rows. */
+static bool fork_bound(const struct bound *b, struct bound *out)
+{
+	*out = *b;
+	out->cap = b->nslots + 1;
+	out->slots = og_arena_alloc(b->arena, out->cap * sizeof(*out->slots));
+	if (out->slots && b->nslots)
+		memcpy(out->slots, b->slots, b->nslots * sizeof(*b->slots));
+	return out->slots != NULL;
+}
+
 static bool bound_weight(const struct bound *b, const struct eng_weight *w, uint64_t *touched)
 {
-	struct bound c = { .arena = b->arena, .limit = b->limit, .touched = *touched, .rows = b->rows, .var = b->var, .nslots = b->nslots };
-	bool ok = c.var == w->from || !c.rows;
+	struct bound c;
+	bool ok;
 
-	c.slots = og_arena_alloc(b->arena, (c.nslots + 1) * sizeof(*c.slots));
-	c.cap = c.nslots + 1;
-	if (!ok || !c.slots)
-		return !c.rows;
-	if (c.nslots)
-		memcpy(c.slots, b->slots, c.nslots * sizeof(*c.slots));
+	if (!b->rows)
+		return true;
+	if (b->var != w->from || !fork_bound(b, &c))
+		return false;
+	c.touched = *touched;
 	ok = bound_traversal(&c, &w->nbr, w->from, -2);
 	*touched = c.touched;
 	for (size_t i = 0; ok && i < w->nkids; i++) {
@@ -128,10 +138,40 @@ static bool bound_count(struct bound *b, const struct eng_count *c)
 	return true;
 }
 
+/* With a delta an edge is sought along the list of either end; in images by bisection. */
+static bool bound_exists(struct bound *b, const struct eng_exists *e)
+{
+	if (!b->rows)
+		return true;
+	if (e->nbr.bounded)
+		return false;
+	if (e->nbr.plain)
+		return spend(b, b->rows);
+	if (b->var != e->from || b->nslots != b->rows)
+		return false;
+	for (size_t i = 0; i < b->nslots; i++)
+		if (!spend(b, 1 + (uint64_t)og_view_degree(e->nbr.et, OG_OUT, b->slots[i]) + og_view_degree(e->nbr.et, OG_IN, b->slots[i])))
+			return false;
+	return true;
+}
+
+static bool bound_not(struct bound *b, const struct eng_not_op *n)
+{
+	struct bound c;
+
+	if (!b->rows)
+		return true;
+	if (!fork_bound(b, &c) || !bound_chain(&c, n->inner))
+		return false;
+	b->touched = c.touched;
+	return spend(b, b->rows);
+}
+
 static bool bound_one(struct bound *b, const struct eng_op *op)
 {
 	if (op->cls == &eng_seed_class) {
-		b->rows = 1;
+		if (!((const struct eng_seed *)op)->outer)
+			b->rows = 1;
 		return true;
 	}
 	if (op->cls == &eng_scan_class) {
@@ -141,13 +181,12 @@ static bool bound_one(struct bound *b, const struct eng_op *op)
 	if (op->cls == &eng_filter_class)
 		return spend(b, b->rows);
 	if (op->cls == &eng_exists_class)
-		return !((const struct eng_exists *)op)->nbr.bounded && spend(b, b->rows);
+		return bound_exists(b, (const struct eng_exists *)op);
 	if (op->cls == &eng_expand_class)
 		return bound_expand(b, (const struct eng_expand *)op);
 	if (op->cls == &eng_count_class)
 		return bound_count(b, (const struct eng_count *)op);
-	/* `not`: known only for the empty match. */
-	return !b->rows;
+	return op->cls == &eng_not_class && bound_not(b, (const struct eng_not_op *)op);
 }
 
 static bool bound_chain(struct bound *b, const struct eng_op *op)

@@ -222,6 +222,9 @@ START_TEST(short_queries_are_known)
 		{ "query q() { match { $v: Vessel $v.tonnage > 3 } return { $v.name } }", true },	/* five rows */
 		{ "query q() { match { $v: Vessel { code: \"ilse\" } $v docksAt $p $v docksAt $r } return { $v.name $p.city } }", false },
 		{ "query q() { match { $v: Vessel [\"elk\", \"ilse\"] contains $v.code $v docksAt $p } return { $v.name } }", true },
+		{ "query q() { match { $v: Vessel { code: \"elk\" } not { $v docksAt $_ } } return { $v.name } }", true },
+		{ "query q() { match { $v: Vessel { code: \"elk\" } not { $w: Vessel $v.tonnage < $w.tonnage } } return { $v.name } }", false },
+		{ "query q() { match { $v: Vessel { code: \"elk\" } $p: Port { code: \"lis\" } not { $v docksAt $p } } return { $v.name } }", true },
 		{ "query q() { match { $v: Vessel $w: Vessel } return { $v.name } }", false },
 	};
 
