@@ -473,6 +473,7 @@ static void start_verify(struct pending *w)
 	og_journal_verify(&cfg, on_verify_fault, on_verified, v);
 #else
 	(void)on_verify_fault;
+	(void)cfg;
 	og_error_set(&err, OG_ERR_UNSUPPORTED, "verify is not available yet");
 	on_verified(v, NULL, &err);
 #endif
