@@ -982,6 +982,72 @@ START_TEST(a_damaged_checkpoint_only_costs_time)
 }
 END_TEST
 
+static char faults[4096];
+
+static void on_fault(void *arg, const char *text)
+{
+	strcat(strcat(faults, text), "\n");
+}
+
+static struct og_verify_report report;
+
+static void on_verified(void *arg, const struct og_verify_report *r, const struct og_error *e)
+{
+	report = *r;
+	on_done(arg, e);
+}
+
+static void verify(void)
+{
+	struct og_journal_config c = config();
+	struct outcome o = { 0 };
+
+	faults[0] = '\0';
+	og_journal_verify(&c, on_fault, on_verified, &o);
+	run(&o);
+	ck_assert_msg(o.code == 0, "%s", o.message);
+}
+
+START_TEST(verify_finds_what_is_damaged)
+{
+	struct og_slice rows_of_seg = OG_SLICE("PAR1 segment PAR1");
+	struct og_seg seg = { .rows = 5, .bytes = rows_of_seg.len, .sha256 = og_sha256(rows_of_seg) };
+	struct og_store_req put = { .op = OG_STORE_PUT, .parts = &rows_of_seg, .nparts = 1 };
+	struct outcome o = { 0 };
+	char key[OG_STORE_KEY_MAX + 1], path[1200];
+	struct spec s = on(a, "main");
+
+	ck_assert_int_eq(og_journal_ulid(a, &seg.id, &err), 0);
+	ck_assert_int_eq(og_journal_segment_key(a, 1, &seg.id, key, &err), 0);
+	put.key = key;
+	ck_assert_int_eq(og_store_wait(st, &put, NULL, NULL, &err), 0);
+	s.seg = &seg;
+	ck_assert_int_eq(commit(&s).outcome, OG_COMMITTED);
+	branch(a, "w", "main", false);
+	plain(a, "w");
+	og_journal_checkpoint(a, false, on_done, &o);
+	run(&o);
+	plain(a, "main");
+	verify();
+	ck_assert_str_eq(faults, "");
+	ck_assert_uint_eq(report.objects, 4);
+	ck_assert_uint_eq(report.checkpoints, 1);
+	ck_assert_uint_eq(report.segments, 1);
+	snprintf(path, sizeof(path), "%s/%s", tmp, key);
+	flip(path, 6);
+	verify();
+	ck_assert_ptr_nonnull(strstr(faults, ": digest mismatch\n"));
+	ck_assert_uint_eq(report.faults, 1);
+	ck_assert_int_eq(unlink(path), 0);
+	verify();
+	ck_assert_ptr_nonnull(strstr(faults, ": missing\n"));
+	log_path(3, path, sizeof(path));
+	ck_assert_int_eq(unlink(path), 0);
+	verify();
+	ck_assert_ptr_nonnull(strstr(faults, "log object 3: missing\n"));
+}
+END_TEST
+
 /* ---- the end of a graph ---- */
 
 START_TEST(force_replaces_the_graph_and_stops_the_others)
@@ -1150,6 +1216,7 @@ int main(void)
 	tcase_add_test(tc, a_flipped_byte_makes_the_graph_read_only_below_it);
 	tcase_add_test(tc, a_hole_is_not_filled);
 	tcase_add_test(tc, a_damaged_checkpoint_only_costs_time);
+	tcase_add_test(tc, verify_finds_what_is_damaged);
 	tcase_add_test(tc, force_replaces_the_graph_and_stops_the_others);
 	tcase_add_test(tc, remove_leaves_nothing);
 	tcase_add_test(tc, two_processes_make_one_chain);
