@@ -555,6 +555,18 @@ static int need_lookups(struct builder *b, const struct eng_block *k)
 	return rc;
 }
 
+/* Every type that a variable ranges over, also where no image is read: a count of nodes needs their deltas all the same. */
+static int need_types(struct builder *b)
+{
+	for (uint32_t i = 0; i < b->p->nvars; i++) {
+		int rc = b->p->vars[i].type ? add_need(b, OG_NEED_ROWS, b->p->vars[i].type, 0) : 0;
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 int og_plan_read(struct og_arena *a, const struct gq_query *q, const struct og_catalog *c, struct og_plan **out,
 		 struct og_error *err)
 {
@@ -574,7 +586,8 @@ int og_plan_read(struct og_arena *a, const struct gq_query *q, const struct og_c
 		return og_arena_error(a, err);
 	top.block = p->match;
 	if ((rc = build_vars(&b)) < 0 || (rc = build_block(&b, &top, q->read.clauses, q->read.nclauses)) < 0 ||
-	    (rc = build_items(&b)) < 0 || (rc = build_keys(&b)) < 0 || (rc = need_lookups(&b, p->match)) < 0)
+	    (rc = build_items(&b)) < 0 || (rc = build_keys(&b)) < 0 || (rc = need_lookups(&b, p->match)) < 0 ||
+	    (rc = need_types(&b)) < 0)
 		return rc;
 	*out = p;
 	return 0;

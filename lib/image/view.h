@@ -49,7 +49,13 @@ struct og_view {
 };
 
 /* What a plan touches. Bits may be repeated. */
-enum og_need_kind { OG_NEED_IDS, OG_NEED_IDX, OG_NEED_COL, OG_NEED_ADJ };
+enum og_need_kind {
+	OG_NEED_IDS,
+	OG_NEED_IDX,
+	OG_NEED_COL,
+	OG_NEED_ADJ,
+	OG_NEED_ROWS,	/* no image, but which rows live: whoever keeps views fresh must know that the type is read */
+};
 struct og_need {
 	enum og_need_kind kind;
 	const struct og_type *type;
