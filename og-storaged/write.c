@@ -469,14 +469,7 @@ static void start_verify(struct pending *w)
 	og_json_begin_object(&v->json);
 	og_json_member_array(&v->json, "faults");
 	cfg.read_only = true;
-#ifdef OG_JOURNAL_HAS_VERIFY
 	og_journal_verify(&cfg, on_verify_fault, on_verified, v);
-#else
-	(void)on_verify_fault;
-	(void)cfg;
-	og_error_set(&err, OG_ERR_UNSUPPORTED, "verify is not available yet");
-	on_verified(v, NULL, &err);
-#endif
 }
 
 static void on_checkpointed(void *arg, const struct og_error *err)
