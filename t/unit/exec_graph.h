@@ -31,7 +31,9 @@ struct graph {
 	struct og_buf *layers;	/* by type: a Parquet file, or nothing */
 	struct og_layer *layer;
 	struct og_local_type *local;
-	struct og_map base_ids;	/* while it is being opened */
+	/* While it is being opened: nodes in the images. */
+	struct og_map base_ids;
+	struct og_arena ids;
 };
 
 void graph_open(struct graph *g, const char *schema, const struct graph_row *rows, size_t n, enum split split);
