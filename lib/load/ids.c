@@ -89,7 +89,7 @@ static int remember_old(struct og_loader *l, struct load_type *t, struct og_slic
 	if (known)
 		return og_error_set(err, OG_ERR_BAD, "id '%.*s' of node %.*s names both '%.*s' and '%.*s': refusing ambiguous edge endpoint remap",
 				    OG_FMT(old), OG_FMT(t->type->name), OG_FMT(*known), OG_FMT(id));
-	if (l->kept.total > l->budget)
+	if (l->kept.total > l->budget + OG_MIB)
 		return og_error_set(err, OG_ERR_TOO_LARGE, "more old spellings of ids than %zu bytes can hold", l->budget);
 	copy = og_arena_alloc(&l->kept, sizeof(*copy));
 	if (copy)
