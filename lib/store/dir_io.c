@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -639,10 +640,31 @@ int og_dir_settle(struct og_dir *d, const char *folder, struct og_dir_out *out, 
 	return rc;
 }
 
+/* File systems of other hosts too, where a mapping is no common memory (magic numbers: linux/magic.h, statfs(2)). */
+static bool over_network(int fd)
+{
+	static const unsigned long magics[] = {
+		0x6969 /* NFS */, 0x517b /* SMB */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */, 0x65735546 /* FUSE */,
+		0x01021997 /* 9P */, 0x5346414f /* AFS */, 0x00c36400 /* Ceph */, 0x73757245 /* Coda */,
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return true;
+	for (size_t i = 0; i < OG_COUNT(magics); i++)
+		if (((unsigned long)fs.f_type & 0xffffffff) == magics[i])
+			return true;
+	return false;
+}
+
 int og_dir_page(struct og_dir *d, const char *key, int *fd_out, struct og_error *err)
 {
 	struct stat st;
-	int rc, fd = openat(d->root, key, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+	int rc, fd;
+
+	if (over_network(d->root))
+		return og_error_set(err, OG_ERR_UNSUPPORTED, "%s: a network file system has no shared pages", d->path);
+	fd = openat(d->root, key, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
 
 	if (fd < 0)
 		return sys_error(d, key, errno, err);

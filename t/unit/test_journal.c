@@ -23,6 +23,7 @@ static struct og_journal *a, *b;
 static struct og_error err;
 static struct og_ulid_gen gen;
 static struct og_journal_hooks hooks;
+static unsigned threads;
 
 static const struct og_type_decl types[] = {
 	{ .id = 1, .kind = 'n', .name = { "Port", 4 } },
@@ -145,7 +146,7 @@ static struct outcome init(bool force)
 
 static struct og_store *open_store(void)
 {
-	struct og_store_dir_config c = { .path = tmp, .base = base, .threads = 0, .create = true };
+	struct og_store_dir_config c = { .path = tmp, .base = base, .threads = threads, .create = true };
 	struct og_store *s = og_store_dir_new(&c, &err);
 
 	ck_assert_msg(s != NULL, "%s", err.message);
@@ -163,14 +164,24 @@ static void setup(void)
 	b = NULL;
 }
 
+/* The same with I/O threads, as og-storaged runs it. */
+static void setup_threads(void)
+{
+	threads = 4;
+	setup();
+}
+
 static void teardown(void)
 {
 	char cmd[128];
 
 	og_journal_close(a);
 	og_journal_close(b);
-	for (int i = 0; i < 20; i++)	/* what is in flight comes back */
+	for (int i = 0; i < 20; i++) {	/* what is in flight comes back */
 		event_base_loop(base, EVLOOP_NONBLOCK);
+		if (threads)
+			usleep(2000);
+	}
 	og_store_free(st);
 	event_base_free(base);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", tmp);
@@ -335,6 +346,42 @@ START_TEST(a_read_costs_nothing_while_the_bell_is_quiet)
 	requests(&after);
 	ck_assert_uint_eq(after - before, 1);
 	ck_assert_int_ge(og_journal_bell_fd(a), 0);
+}
+END_TEST
+
+/* Without a doorbell every check is one GET, shared by all that wait for it. */
+START_TEST(a_read_costs_one_request_on_a_store_without_pages)
+{
+	struct outcome o[5] = { 0 };
+	uint64_t before;
+
+	og_journal_close(a);
+	for (int i = 0; i < 10; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	st = og_store_fault_new(st, &(struct og_fault_plan){ 0 });
+	st->local = st->shared_pages = false;
+	a = open_journal();
+	b = open_journal();
+	ck_assert_int_eq(og_journal_bell_fd(a), -1);
+	before = st->requests[OG_STORE_GET];
+	for (int i = 0; i < 5; i++)
+		og_journal_confirm(a, on_done, &o[i]);
+	for (int i = 0; i < 5; i++)
+		run(&o[i]);
+	ck_assert_uint_eq(st->requests[OG_STORE_GET] - before, 1);
+	for (int i = 0; i < 30; i++)
+		plain(b, "main");
+	confirm(a);
+	ck_assert_uint_eq(rows(a, "main", 1), 30);
+	/* a check that is on its way when another is asked for does not answer the second */
+	o[0].done = o[1].done = false;
+	before = st->requests[OG_STORE_GET];
+	og_journal_confirm(a, on_done, &o[0]);
+	event_base_loop(base, EVLOOP_ONCE);
+	og_journal_confirm(a, on_done, &o[1]);
+	run(&o[0]);
+	run(&o[1]);
+	ck_assert_uint_eq(st->requests[OG_STORE_GET] - before, 2);
 }
 END_TEST
 
@@ -782,8 +829,10 @@ START_TEST(a_long_tail_makes_a_checkpoint_by_itself)
 	for (int i = 0; i < 100; i++)
 		plain(a, "main");
 	confirm(a);
-	for (int i = 0; i < 50; i++)
+	for (int i = 0; i < 50; i++) {
 		event_base_loop(base, EVLOOP_NONBLOCK);
+		usleep(threads ? 2000 : 0);
+	}
 	og_journal_stats(a, &stats);
 	ck_assert_uint_ge(stats.checkpoints, 2);
 	ck_assert_uint_le(stats.tail, 40);
@@ -1182,18 +1231,16 @@ START_TEST(two_processes_make_one_chain)
 }
 END_TEST
 
-int main(void)
+static TCase *cases(const char *name, void (*up)(void))
 {
-	Suite *s = suite_create("journal");
-	TCase *tc = tcase_create("journal");
-	SRunner *sr;
-	int failed;
+	TCase *tc = tcase_create(name);
 
-	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_add_checked_fixture(tc, up, teardown);
 	tcase_set_timeout(tc, 120);
 	tcase_add_test(tc, init_is_one_put_and_happens_once);
 	tcase_add_test(tc, a_commit_is_one_request_and_survives_reopening);
 	tcase_add_test(tc, a_read_costs_nothing_while_the_bell_is_quiet);
+	tcase_add_test(tc, a_read_costs_one_request_on_a_store_without_pages);
 	tcase_add_test(tc, queued_commits_share_an_object);
 	tcase_add_test(tc, strict_race_is_a_conflict_with_versions);
 	tcase_add_test(tc, eight_strict_at_once_have_one_winner);
@@ -1220,7 +1267,17 @@ int main(void)
 	tcase_add_test(tc, force_replaces_the_graph_and_stops_the_others);
 	tcase_add_test(tc, remove_leaves_nothing);
 	tcase_add_test(tc, two_processes_make_one_chain);
-	suite_add_tcase(s, tc);
+	return tc;
+}
+
+int main(void)
+{
+	Suite *s = suite_create("journal");
+	SRunner *sr;
+	int failed;
+
+	suite_add_tcase(s, cases("no threads", setup));
+	suite_add_tcase(s, cases("threads", setup_threads));
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
