@@ -62,10 +62,11 @@ static int on_commit_answer(void *arg, struct og_ipc_msg *m, struct og_error *er
 	int rc;
 
 	if (!m) {
-		/* The channel went down with the answer: whether the commit landed is not known. */
+		const struct og_chan *chan = w->snap->graph->chan;
 		struct og_error told = *err;
 
-		if (told.code == OG_ERR_UNAVAILABLE || told.code == OG_ERR_TIMEOUT)
+		/* The channel went down with the answer: whether the commit landed is not known. A refusal came over it. */
+		if (!chan || !og_chan_alive(chan))
 			og_error_set(&told, OG_ERR_UNKNOWN,
 				     "the storage daemon went away before it answered: the write may or may not have been committed");
 		end_write(w, OG_WRITE_FAILED, false, NULL, &told);

@@ -319,7 +319,7 @@ static void removal_end(struct removal *r, const struct og_error *err)
 	if (err)
 		e = *err;
 	else if (!r->there)
-		og_error_set(&e, OG_ERR_NOT_FOUND, "no graph at '%s'", r->config.uri);
+		og_error_set(&e, OG_ERR_NOT_FOUND, "graph not found at '%s'", r->config.uri);
 	og_journal_close(r->old);
 	og_journal_close(r->shell);
 	keys_free(r);

@@ -325,7 +325,7 @@ static void on_genesis(void *arg, struct og_store_result *res)
 		return;
 	}
 	if (res->code == OG_ERR_NOT_FOUND) {
-		og_error_set(&err, OG_ERR_NOT_FOUND, "no graph at '%s'", j->uri);
+		og_error_set(&err, OG_ERR_NOT_FOUND, "graph not found at '%s'", j->uri);
 		finish(o, &err);
 		return;
 	}

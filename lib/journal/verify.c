@@ -383,7 +383,7 @@ static void on_genesis(void *arg, struct og_store_result *res)
 	struct og_error err = { 0 };
 
 	if (res->code == OG_ERR_NOT_FOUND) {
-		og_error_set(&err, OG_ERR_NOT_FOUND, "no graph at '%s'", v->config.uri);
+		og_error_set(&err, OG_ERR_NOT_FOUND, "graph not found at '%s'", v->config.uri);
 		verify_end(v, &err);
 		return;
 	}
