@@ -66,14 +66,11 @@ while [ -z "$url" ]; do
 done
 echo "listening on $url"
 
+# The query file as a JSON string.
+queries=$(awk '{ gsub(/\\/, "\\\\"); gsub(/"/, "\\\""); printf "%s\\n", $0 }' "$src/contrib/demo/debian.gq")
 ask() {
-	body=$(python3 -c 'import json,sys; print(json.dumps({"query": open(sys.argv[1]).read(), "name": sys.argv[2], "params": {sys.argv[3]: sys.argv[4]}}))' \
-		"$src/contrib/demo/debian.gq" "$1" "$2" "$3" 2>/dev/null) || body=
-	if [ -n "$body" ]; then
-		curl -fsS -H 'Content-Type: application/json' -d "$body" "$url/query"
-	else
-		omnigraph query --uri "$graph" --query "$src/contrib/demo/debian.gq" --name "$1" --params "{\"$2\":\"$3\"}" --json
-	fi
+	curl -fsS -H 'Content-Type: application/json' \
+		-d "{\"query\":\"$queries\",\"name\":\"$1\",\"params\":{\"$2\":\"$3\"}}" "$url/query"
 	echo
 }
 
