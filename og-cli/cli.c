@@ -95,6 +95,25 @@ int cli_read_text(struct cli *c, const char *path, struct og_slice *out)
 	return rc;
 }
 
+void cli_put_commit(struct og_json_writer *w, const struct og_wire_commit *commit, struct og_slice branch)
+{
+	og_json_member_object(w, "commit");
+	og_json_member_str(w, "graph_commit_id", og_ulid_format(&commit->commit).s);
+	if (og_slice_is(branch, "main"))
+		og_json_member_null(w, "manifest_branch");
+	else
+		og_json_member_string(w, "manifest_branch", branch);
+	og_json_member_u64(w, "manifest_version", commit->version);
+	og_json_member_str(w, "parent_commit_id", og_ulid_zero(&commit->parent) ? NULL : og_ulid_format(&commit->parent).s);
+	og_json_member_str(w, "merged_parent_commit_id", og_ulid_zero(&commit->merged) ? NULL : og_ulid_format(&commit->merged).s);
+	if (commit->actor.p)
+		og_json_member_string(w, "actor_id", commit->actor);
+	else
+		og_json_member_null(w, "actor_id");
+	og_json_member_i64(w, "created_at", commit->at_us);
+	og_json_end_object(w);
+}
+
 int cli_flush(struct cli *c)
 {
 	int rc = og_buf_ok(&c->out, &c->err);

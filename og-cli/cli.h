@@ -15,6 +15,7 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "config/config.h"
+#include "ipc/wire.h"
 #include "json/writer.h"
 #include "og-cli/args.h"
 
@@ -44,6 +45,8 @@ int cli_policy(struct cli *c, const struct og_selection *sel) OG_MUST_CHECK;
 /* A file of UTF-8 text; `-` is standard input. The text lies in the arena. */
 int cli_read_text(struct cli *c, const char *path, struct og_slice *out) OG_MUST_CHECK;
 
+/* The member "commit". */
+void cli_put_commit(struct og_json_writer *w, const struct og_wire_commit *commit, struct og_slice branch);
 /* Writes and empties c->out. A closed pipe ends the program in silence. */
 int cli_flush(struct cli *c) OG_MUST_CHECK;
 /* `Error:` and the causes of c->err on stderr; returns EXIT_FAILED. */

@@ -1,0 +1,42 @@
+/*
+ * A local graph: a private og-storaged on its directory, and the same operations as in a server, run one at a time.
+ *
+ * og-storaged runs in a process group of its own with an empty environment; started by root it takes on the ids of the directory's
+ * owner. It leaves when our channels close, however we end; direct_close waits for it.
+ * Threads: one; every call that waits runs the event loop.
+ */
+#ifndef OG_CLI_DIRECT_H
+#define OG_CLI_DIRECT_H
+
+#include <sys/types.h>
+
+#include "graph/op.h"
+#include "ipc/child.h"
+
+struct direct {
+	struct event_base *base;
+	pid_t pid;			/* 0: none */
+	struct og_chan *control, *chan;
+	struct og_graph *graph;
+	struct og_ops *ops;
+	struct og_runner runner;
+	bool ready, lost;
+	struct og_error fault;		/* when lost */
+};
+
+enum direct_mode {
+	DIRECT_OPEN,	/* the graph must be there */
+	DIRECT_CREATE,	/* the directory must be there; a graph may be */
+};
+
+/* path: normalised; uri: as shown. On failure everything is undone. */
+int direct_open(struct direct *d, const char *path, const char *uri, enum direct_mode mode, struct og_error *err) OG_MUST_CHECK;
+void direct_close(struct direct *d);	/* accepts {0} and twice */
+/* Runs the loop until *done. Requests that wait when og-storaged is lost end with an error by themselves. */
+int direct_wait(struct direct *d, const bool *done, struct og_error *err) OG_MUST_CHECK;
+/* Asks og-storaged something whose answer is a REPORT; its text is appended to `text`. */
+int direct_report(struct direct *d, enum og_ipc_type type, const struct og_buf *body, struct og_buf *text, struct og_error *err) OG_MUST_CHECK;
+/* The state of a branch, with one reference for the caller. */
+int direct_state(struct direct *d, const char *branch, struct og_snap **snap, struct og_error *err) OG_MUST_CHECK;
+
+#endif
