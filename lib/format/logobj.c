@@ -167,17 +167,34 @@ static int read_records(struct og_fields *f, const struct og_json *j, struct og_
 	return f->failed ? f->err->code : 0;
 }
 
+/* What the header says, into o. */
+static int read_header(struct og_arena *a, const struct og_json *j, size_t header_len, struct og_logobj *o,
+		       struct og_error *err)
+{
+	struct og_fields f = { .a = a, .err = err };
+
+	o->graph = og_field_ulid(&f, j, "graph");
+	o->seq = og_field_u64(&f, j, "seq");
+	o->prev = og_field_sha256(&f, j, "prev");
+	o->object = og_field_ulid(&f, j, "object");
+	o->host = og_field_ulid(&f, j, "host");
+	o->at_us = og_field_i64(&f, j, "at");
+	read_bodies(&f, j, OG_FRAME_SIZE + header_len, o);
+	return f.failed ? f.err->code : read_records(&f, j, o);
+}
+
 int og_logobj_decode(struct og_arena *a, struct og_slice src, struct og_logobj *out, struct og_error *err)
 {
 	struct og_error local = { 0 };
-	struct og_fields f = { .a = a, .err = err ? err : &local };
+	struct og_error *e = err ? err : &local;
 	struct og_logobj o = { 0 };
 	struct og_frame frame;
+	struct og_arena tree;	/* several times the size of what is kept */
 	const struct og_json *j;
 	int rc;
 
 	o.stub = src.len >= 8 && !memcmp(src.p, stub_magic, 8);
-	rc = og_frame_decode(src, o.stub ? stub_magic : log_magic, OG_LOG_HEADER_MAX, &frame, err);
+	rc = og_frame_decode(src, o.stub ? stub_magic : log_magic, OG_LOG_HEADER_MAX, &frame, e);
 	if (rc < 0)
 		return rc;
 	if (frame.total > OG_LOG_OBJECT_MAX ||
@@ -186,23 +203,13 @@ int og_logobj_decode(struct og_arena *a, struct og_slice src, struct og_logobj *
 	o.digest = frame.digest;
 	o.total = frame.total;
 	o.bytes = src;
-	j = og_format_parse(a, frame.header, err);
-	if (!j)
-		return err ? err->code : OG_ERR_CORRUPT;
-	o.graph = og_field_ulid(&f, j, "graph");
-	o.seq = og_field_u64(&f, j, "seq");
-	o.prev = og_field_sha256(&f, j, "prev");
-	o.object = og_field_ulid(&f, j, "object");
-	o.host = og_field_ulid(&f, j, "host");
-	o.at_us = og_field_i64(&f, j, "at");
-	read_bodies(&f, j, OG_FRAME_SIZE + frame.header.len, &o);
-	if (f.failed)
-		return f.err->code;
-	rc = read_records(&f, j, &o);
-	if (rc < 0)
-		return rc;
-	*out = o;
-	return 0;
+	og_arena_init(&tree, 0);
+	j = og_format_parse(&tree, frame.header, e);
+	rc = j ? read_header(a, j, frame.header.len, &o, e) : e->code;
+	og_arena_fini(&tree);
+	if (rc == 0)
+		*out = o;
+	return rc;
 }
 
 int og_logobj_body(const struct og_logobj *o, uint32_t i, struct og_slice *out, struct og_error *err)

@@ -8,6 +8,9 @@
 #include "base/log.h"
 
 #define RETRIES 5
+/* Every checkpoint writes the recent commits again and every open reads them: well below OG_CKPT_RECENT_MAX. */
+#define RECENT_WANTED 1024u
+#define MERGE_CHUNKS 8u
 
 struct fold {
 	struct og_jn_ckpt *k;
@@ -25,6 +28,7 @@ struct og_jn_ckpt {
 	struct og_buf bytes;
 	struct og_slice part;
 	struct og_ckpt_hist hist;
+	size_t merged;			/* chunks that it takes the place of */
 	uint64_t seq;
 	struct og_ulid id;
 	unsigned tries;
@@ -137,7 +141,7 @@ static void on_hist_put(void *arg, struct og_store_result *res)
 	struct og_error err = { 0 };
 
 	if (k->j && res->code == 0) {
-		if (og_state_add_hist(k->j->state, &k->hist, &err) < 0)
+		if (og_state_add_hist(k->j->state, &k->hist, k->merged, &err) < 0)
 			ckpt_end(k, &err);
 		else
 			make_ckpt(k);
@@ -147,21 +151,54 @@ static void on_hist_put(void *arg, struct og_store_result *res)
 	ckpt_unref(k);
 }
 
+/*
+ * How many of the last chunks go into the new one: seven of like size, so that there are O(log n) of them. Their commits
+ * must be in memory; else the next checkpoint of a process that has them does it.
+ */
+static size_t chunks_to_merge(const struct og_state *s, uint64_t n)
+{
+	size_t merge = 0;
+
+	if (!s->commits_complete)
+		return 0;
+	while (s->nhist - merge >= MERGE_CHUNKS - 1) {
+		const struct og_ckpt_hist *last = s->hist + s->nhist - merge - (MERGE_CHUNKS - 1);
+		uint64_t sum = n;
+
+		for (size_t i = 0; i < MERGE_CHUNKS - 1; i++) {
+			if (last[i].count > 2 * n)
+				return merge;
+			sum += last[i].count;
+		}
+		merge += MERGE_CHUNKS - 1;
+		n = sum;
+	}
+	return merge;
+}
+
 static void put_hist(struct og_jn_ckpt *k)
 {
 	struct og_journal *j = k->j;
+	struct og_state *s = j->state;
 	struct og_placed_record *recs;
 	struct og_key_text key;
 	struct og_error err = { 0 };
 	char full[OG_STORE_KEY_MAX + 1];
+	uint64_t after = s->hist_last;
 	size_t n;
 
-	if (og_state_recent(j->state, &k->arena, &recs, &n, &err) < 0) {
+	if (og_state_recent(s, &k->arena, after, &recs, &n, &err) < 0) {
 		ckpt_end(k, &err);
 		return;
 	}
-	if (n <= OG_CKPT_RECENT_MAX) {
+	if (n <= RECENT_WANTED) {
 		make_ckpt(k);
+		return;
+	}
+	k->merged = chunks_to_merge(s, n);
+	after = k->merged < s->nhist ? s->hist[s->nhist - k->merged - 1].last : 0;
+	if (k->merged && og_state_recent(s, &k->arena, after, &recs, &n, &err) < 0) {
+		ckpt_end(k, &err);
 		return;
 	}
 	if (og_hist_encode(recs, n, &k->bytes, &err) < 0 || og_journal_ulid(j, &k->hist.id, &err) < 0) {
@@ -169,11 +206,11 @@ static void put_hist(struct og_jn_ckpt *k)
 		return;
 	}
 	k->hist.first = recs[0].seq;
-	k->hist.last = j->state->seq;
+	k->hist.last = s->seq;
 	k->hist.count = n;
 	k->part = og_buf_view(&k->bytes);
 	k->hist.sha256 = og_sha256(k->part);
-	key = og_key_hist(&j->state->graph, &k->hist.id);
+	key = og_key_hist(&s->graph, &k->hist.id);
 	k->refs++;
 	og_store_put(j->store, og_jn_key(j, &key, full), &k->part, 1, on_hist_put, k);
 }
@@ -348,12 +385,7 @@ void og_jn_trim_tail(struct og_journal *j)
 
 	/* The tail since the checkpoint stays; before it, as much as there is room for. */
 	while (drop < j->ntail && j->tail[drop]->obj.seq <= j->ckpt_seq && j->tail_bytes > OG_JN_CACHE_BYTES) {
-		j->tail_bytes -= j->tail[drop]->bytes.len;
-		og_jn_object_free(j->tail[drop++]);
-	}
-	/* Small ones are bounded by number. */
-	while (drop < j->ntail && j->tail[drop]->obj.seq <= j->ckpt_seq && j->ntail - drop > 4096) {
-		j->tail_bytes -= j->tail[drop]->bytes.len;
+		j->tail_bytes -= og_jn_object_cost(j->tail[drop]);
 		og_jn_object_free(j->tail[drop++]);
 	}
 	j->ntail -= drop;

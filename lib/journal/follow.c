@@ -55,6 +55,22 @@ struct og_jn_object *og_jn_object_decode(struct og_buf *bytes, struct og_error *
 	return NULL;
 }
 
+size_t og_jn_object_cost(const struct og_jn_object *o)
+{
+	return sizeof(*o) + o->bytes.cap + o->arena.total;
+}
+
+void og_jn_check_writer(struct og_journal *j)
+{
+	char text[120];
+
+	if (j->state->min_writer <= OG_PROTOCOL_VERSION)
+		return;
+	snprintf(text, sizeof(text), "protocol version %u is needed to write this graph, this program has %u",
+		 j->state->min_writer, OG_PROTOCOL_VERSION);
+	og_jn_set_status(j, OG_JOURNAL_READ_ONLY, text);
+}
+
 static int remember(struct og_journal *j, struct og_jn_object *o, struct og_error *err)
 {
 	if (j->ntail == j->cap_tail) {
@@ -67,7 +83,7 @@ static int remember(struct og_journal *j, struct og_jn_object *o, struct og_erro
 		j->cap_tail = cap;
 	}
 	j->tail[j->ntail++] = o;
-	j->tail_bytes += o->bytes.len;
+	j->tail_bytes += og_jn_object_cost(o);
 	return 0;
 }
 
@@ -107,9 +123,12 @@ int og_jn_accept(struct og_journal *j, struct og_jn_object *o, bool ours, struct
 	struct og_journal_event ev = { .object = &o->obj, .ours = ours };
 	int rc = og_state_apply_object(j->state, &o->obj, err);
 
-	for (size_t i = 0; i < o->obj.nrecords && rc == 0; i++)
+	for (size_t i = 0; i < o->obj.nrecords && rc == 0; i++) {
 		if (o->obj.records[i].kind == OG_REC_COMMIT)
 			rc = add_line(j, o, &o->obj.records[i], ours, err);
+		else if (o->obj.records[i].kind == OG_REC_DELETE)
+			og_lines_drop(&j->lines, &o->obj.records[i].branch);
+	}
 	if (rc == 0)
 		rc = remember(j, o, err);
 	if (rc < 0) {
@@ -124,6 +143,7 @@ int og_jn_accept(struct og_journal *j, struct og_jn_object *o, bool ours, struct
 	og_jn_ring(j);
 	if (j->hooks.applied && !j->opening)
 		j->hooks.applied(j->arg, j, &ev);
+	og_jn_check_writer(j);
 	if (j->state->ended)
 		og_jn_set_status(j, OG_JOURNAL_ENDED, j->state->has_next ? "the graph was re-initialised" :
 									    "the graph was removed");

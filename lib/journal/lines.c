@@ -12,14 +12,18 @@ static void commit_free(struct og_line_commit *c)
 	free(c);
 }
 
+static void line_free(struct og_line *line)
+{
+	for (size_t k = 0; k < line->n; k++)
+		commit_free(line->v[k]);
+	free(line->v);
+	free(line);
+}
+
 void og_lines_fini(struct og_lines *l)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		for (size_t k = 0; k < l->all[i]->n; k++)
-			commit_free(l->all[i]->v[k]);
-		free(l->all[i]->v);
-		free(l->all[i]);
-	}
+	for (size_t i = 0; i < l->n; i++)
+		line_free(l->all[i]);
 	free(l->all);
 	og_map_fini(&l->map);
 	memset(l, 0, sizeof(*l));
@@ -101,6 +105,21 @@ nomem:
 	if (c)
 		commit_free(c);
 	return og_error_nomem(err);
+}
+
+void og_lines_drop(struct og_lines *l, const struct og_ulid *branch)
+{
+	struct og_line *line = line_find(l, branch);
+
+	if (!line)
+		return;
+	(void)og_map_delete(&l->map, og_slice(line->branch.b, sizeof(line->branch.b)));
+	for (size_t i = 0; i < l->n; i++)
+		if (l->all[i] == line) {
+			l->all[i] = l->all[--l->n];
+			break;
+		}
+	line_free(line);
 }
 
 void og_lines_pop(struct og_lines *l, const struct og_ulid *branch)

@@ -109,6 +109,7 @@ static void caught_up(void *arg, const struct og_error *err)
 		snprintf(text, sizeof(text), "log object %llu: missing", (unsigned long long)o->names[o->at].seq);
 		og_jn_set_status(j, OG_JOURNAL_READ_ONLY, text);
 	}
+	og_jn_check_writer(j);
 	og_jn_trim_tail(j);
 	finish(o, NULL);
 }

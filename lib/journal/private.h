@@ -67,6 +67,8 @@ void og_lines_fini(struct og_lines *l);
 /* Remembers a commit; w sorted. OG_ERR_NOMEM. */
 int og_lines_add(struct og_lines *l, const struct og_record *r, const uint64_t *w, size_t nw, bool ours,
 		 struct og_error *err) OG_MUST_CHECK;
+/* The branch is dead. */
+void og_lines_drop(struct og_lines *l, const struct og_ulid *branch);
 /* Forgets the last commit of that branch again. */
 void og_lines_pop(struct og_lines *l, const struct og_ulid *branch);
 /* Keeps within the limits; call between batches only. */
@@ -279,6 +281,9 @@ bool og_jn_bell_quiet(const struct og_journal *j);
 void og_jn_ring(struct og_journal *j);
 struct og_jn_object *og_jn_object_decode(struct og_buf *bytes, struct og_error *err);	/* takes the bytes over */
 void og_jn_object_free(struct og_jn_object *o);
+size_t og_jn_object_cost(const struct og_jn_object *o);	/* bytes of memory */
+/* Writing needs a newer program: said once, then read-only. */
+void og_jn_check_writer(struct og_journal *j);
 /* Applies, remembers, tells the owner. A failure is damage: the status says so; the object is freed then. */
 int og_jn_accept(struct og_journal *j, struct og_jn_object *o, bool ours, struct og_error *err);
 

@@ -189,11 +189,11 @@ struct og_layer *og_layer_body(struct og_layer *below, uint32_t type, uint64_t s
  */
 int og_state_relayer(struct og_state *s, struct og_layer *old, struct og_layer *with, struct og_error *err) OG_MUST_CHECK;
 
-/* The commits since the last history chunk, as records for the next chunk or for a checkpoint's `recent`. */
-int og_state_recent(const struct og_state *s, struct og_arena *a, struct og_placed_record **out, size_t *n,
+/* The commits of objects above `after`, as records for a history chunk or for a checkpoint's `recent`. */
+int og_state_recent(const struct og_state *s, struct og_arena *a, uint64_t after, struct og_placed_record **out, size_t *n,
 		    struct og_error *err) OG_MUST_CHECK;
-/* A chunk that holds them is in the store. */
-int og_state_add_hist(struct og_state *s, const struct og_ckpt_hist *h, struct og_error *err) OG_MUST_CHECK;
+/* A chunk is in the store; it takes the place of the last `merged` ones. */
+int og_state_add_hist(struct og_state *s, const struct og_ckpt_hist *h, size_t merged, struct og_error *err) OG_MUST_CHECK;
 /* S(n) as a checkpoint, everything in the arena; states: all live heads, then `more`. c->object, host, at are the caller's. */
 int og_state_to_ckpt(const struct og_state *s, struct og_arena *a, const struct og_branch *const *more, size_t nmore,
 		     struct og_ckpt *c, struct og_error *err) OG_MUST_CHECK;

@@ -266,7 +266,7 @@ static int add_rest(struct og_state *s, const struct og_ckpt *c, struct og_error
 	s->min_reader = c->min_reader;
 	s->min_writer = c->min_writer;
 	for (size_t i = 0; i < c->nhist; i++)
-		if (og_state_add_hist(s, &c->hist[i], err) < 0)
+		if (og_state_add_hist(s, &c->hist[i], 0, err) < 0)
 			return OG_ERR_NOMEM;
 	if (c->npins) {
 		s->pins = calloc(c->npins, sizeof(*s->pins));
@@ -326,13 +326,14 @@ struct og_state *og_state_from_ckpt(const struct og_genesis *g, const struct og_
 
 /* ---- history ---- */
 
-int og_state_add_hist(struct og_state *s, const struct og_ckpt_hist *h, struct og_error *err)
+int og_state_add_hist(struct og_state *s, const struct og_ckpt_hist *h, size_t merged, struct og_error *err)
 {
 	struct og_ckpt_hist *v = reallocarray(s->hist, s->nhist + 1, sizeof(*v));
 
 	if (!v)
 		return og_error_nomem(err);
 	s->hist = v;
+	s->nhist -= merged;
 	v[s->nhist++] = *h;
 	s->hist_last = OG_MAX(s->hist_last, h->last);
 	return 0;
@@ -369,7 +370,7 @@ int og_state_prepend(struct og_state *s, const struct og_placed_record *recs, si
 	return rc;
 }
 
-int og_state_recent(const struct og_state *s, struct og_arena *a, struct og_placed_record **out, size_t *n,
+int og_state_recent(const struct og_state *s, struct og_arena *a, uint64_t after, struct og_placed_record **out, size_t *n,
 		    struct og_error *err)
 {
 	struct og_placed_record *v = og_arena_array(a, s->ncommits ? s->ncommits : 1, sizeof(*v));
@@ -381,7 +382,7 @@ int og_state_recent(const struct og_state *s, struct og_arena *a, struct og_plac
 		const struct og_commit_info *c = &s->commits[i];
 		struct og_record *r = &v[count].rec;
 
-		if (c->op == OG_OP_GENESIS || c->seq <= s->hist_last)
+		if (c->op == OG_OP_GENESIS || c->seq <= after)
 			continue;
 		v[count].seq = c->seq;
 		r->kind = OG_REC_COMMIT;
@@ -529,7 +530,7 @@ int og_state_to_ckpt(const struct og_state *s, struct og_arena *a, const struct 
 		c->floor.floor.nkeep = s->nkeep;
 	}
 	if (put_schemas(s, a, c) < 0 || put_branches(s, a, more, nmore, c) < 0 ||
-	    og_state_recent(s, a, &c->recent, &c->nrecent, err) < 0)
+	    og_state_recent(s, a, s->hist_last, &c->recent, &c->nrecent, err) < 0)
 		return og_error_nomem(err);
 	c->pins = og_arena_array(a, s->npins ? s->npins : 1, sizeof(*c->pins));
 	c->hist = og_arena_array(a, s->nhist ? s->nhist : 1, sizeof(*c->hist));

@@ -768,6 +768,82 @@ START_TEST(a_checkpoint_opens_as_the_log_does)
 }
 END_TEST
 
+static void many(unsigned n)
+{
+	while (n) {
+		static struct outcome o[64];
+		unsigned k = OG_MIN(n, 64u);
+		struct spec s = on(a, "main");
+
+		memset(o, 0, sizeof(o));
+		for (unsigned i = 0; i < k; i++) {
+			s.w = i + 1;
+			start(&s, &o[i]);
+		}
+		for (unsigned i = 0; i < k; i++) {
+			run(&o[i]);
+			ck_assert_int_eq(o[i].outcome, OG_COMMITTED);
+		}
+		n -= k;
+	}
+}
+
+static void checkpoint(void)
+{
+	struct outcome o = { 0 };
+
+	og_journal_checkpoint(a, false, on_done, &o);
+	run(&o);
+	ck_assert_msg(o.code == 0, "%s", o.message);
+}
+
+/* Old commits leave the checkpoint for chunks, chunks are merged, and all is found again when somebody asks. */
+START_TEST(history_goes_into_chunks)
+{
+	struct og_ulid early, genesis = head(a, "main");
+	struct outcome snap = { 0 }, o = { 0 };
+	const struct og_commit_info **line;
+	struct og_arena arena;
+	size_t n;
+
+	many(100);
+	early = head(a, "main");
+	many(1000);
+	checkpoint();
+	ck_assert_uint_eq(og_journal_state(a)->nhist, 1);
+	for (int i = 0; i < 6; i++) {
+		many(1100);
+		checkpoint();
+	}
+	ck_assert_uint_eq(og_journal_state(a)->nhist, 7);
+	many(1100);
+	checkpoint();
+	ck_assert_uint_eq(og_journal_state(a)->nhist, 1);
+	ck_assert_uint_eq(og_journal_state(a)->hist[0].count, 8800);
+	many(10);
+	checkpoint();
+	og_journal_close(a);
+	a = open_journal();
+	ck_assert(!og_journal_state(a)->commits_complete);
+	ck_assert_uint_eq(og_journal_state(a)->ncommits, 10);
+	og_journal_snapshot(a, &early, on_snapshot, &snap);
+	run(&snap);
+	ck_assert_msg(snap.code == 0, "%s", snap.message);
+	ck_assert_uint_eq(og_branch_table(snap.state, 1)->rows, 100);
+	og_branch_unref(snap.state);
+	ck_assert(og_journal_state(a)->commits_complete);
+	og_journal_history(a, on_done, &o);
+	run(&o);
+	og_arena_init(&arena, 0);
+	ck_assert_int_eq(og_state_line(og_journal_state(a), &(struct og_ulid[]){ head(a, "main") }[0], &arena, &line, &n, &err),
+			 0);
+	ck_assert_uint_eq(n, 8811);
+	ck_assert_int_eq(og_ulid_cmp(&line[n - 1]->id, &genesis), 0);
+	og_arena_fini(&arena);
+	plain(a, "main");
+}
+END_TEST
+
 static int folds;
 
 static void fold_at_once(void *arg, struct og_journal *j, const struct og_fold_job *job, og_fold_done done, void *token)
@@ -1254,6 +1330,7 @@ static TCase *cases(const char *name, void (*up)(void))
 	tcase_add_test(tc, a_schema_change_needs_main_alone);
 	tcase_add_test(tc, merge_takes_over_contents);
 	tcase_add_test(tc, a_checkpoint_opens_as_the_log_does);
+	tcase_add_test(tc, history_goes_into_chunks);
 	tcase_add_test(tc, folding_replaces_stacks_and_keeps_sharing);
 	tcase_add_test(tc, a_long_tail_makes_a_checkpoint_by_itself);
 	tcase_add_test(tc, a_lost_answer_is_found_out);
