@@ -314,12 +314,30 @@ static int read_genesis(struct og_journal *j, struct og_store_result *res, struc
 	return rc;
 }
 
+static void on_settled(void *arg, struct og_store_result *res)
+{
+	struct opening *o = arg;
+	struct og_journal *j = o->j;
+	char folder[OG_STORE_KEY_MAX + 1], key[OG_KEY_TEXT_MAX];
+
+	if (!og_jn_back(j)) {
+		free(o);
+		return;
+	}
+	if (res->code < 0) {
+		finish(o, res->err);
+		return;
+	}
+	snprintf(key, sizeof(key), "ckpt/%s/", og_ulid_format(&j->genesis.graph).s);
+	og_jn_ref(j);
+	og_store_list(j->store, og_jn_key_str(j, key, folder), NULL, CANDIDATES, on_ckpt_list, o);
+}
+
 static void on_genesis(void *arg, struct og_store_result *res)
 {
 	struct opening *o = arg;
 	struct og_journal *j = o->j;
 	struct og_error err = { 0 };
-	char folder[OG_STORE_KEY_MAX + 1], key[OG_KEY_TEXT_MAX];
 
 	if (!og_jn_back(j)) {
 		free(o);
@@ -339,9 +357,9 @@ static void on_genesis(void *arg, struct og_store_result *res)
 		return;
 	}
 	open_bell(j);
-	snprintf(key, sizeof(key), "ckpt/%s/", og_ulid_format(&j->genesis.graph).s);
+	/* Somebody may have made the graph a moment ago: what is built on it must not outlast it. */
 	og_jn_ref(j);
-	og_store_list(j->store, og_jn_key_str(j, key, folder), NULL, CANDIDATES, on_ckpt_list, o);
+	og_store_settle(j->store, j->prefix, on_settled, o);
 }
 
 void og_jn_open(const struct og_journal_config *c, bool ended_too, og_jn_opened cb, void *arg)

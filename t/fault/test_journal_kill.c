@@ -1,5 +1,5 @@
 /*
- * A process that is killed at any store request: whatever it had acknowledged is there afterwards, whatever it had not is
+ * A process that is killed, or hears of a failure, at any store request: whatever it had acknowledged is there afterwards, whatever it had not is
  * there as a whole or not at all, and the next process just works. The process is killed before request i, and after it
  * with nobody having learned the answer, for every i until a run ends unhindered.
  */
@@ -191,11 +191,18 @@ static void life(const struct og_fault_plan *plan, struct acks *a)
 {
 	struct outcome o = { 0 };
 
+	int rc;
+
 	open_store(plan);
-	if (init_graph() < 0)
+	/* A client that repeats its init finds the graph that an unanswered one has made. */
+	while ((rc = init_graph()) == OG_ERR_UNAVAILABLE || rc == OG_ERR_UNKNOWN)
+		;
+	if (rc < 0 && rc != OG_ERR_EXISTS)
 		_exit(4);
 	a->init = true;
-	if (open_graph() < 0)
+	while ((rc = open_graph()) == OG_ERR_UNAVAILABLE)
+		;
+	if (rc < 0)
 		_exit(3);
 	for (int i = 0; i < COMMITS; i++)
 		commit("main", &a->main_commits, a);
@@ -263,9 +270,30 @@ static void check_after(const struct acks *a, const char *what)
 
 static struct acks *shared;
 
-static bool kill_at(enum og_fault_kind kind, uint64_t at)
+static const char *kind_name(enum og_fault_kind kind)
 {
-	struct og_fault_plan plan = { .kind = kind, .at = at };
+	switch (kind) {
+	case OG_FAULT_NONE:
+		return "unhindered";
+	case OG_FAULT_KILL_BEFORE:
+		return "killed before";
+	case OG_FAULT_KILL_AFTER:
+		return "killed after";
+	case OG_FAULT_FAIL:
+		return "failed";
+	case OG_FAULT_LOST_BEFORE:
+		return "lost before";
+	case OG_FAULT_LOST_AFTER:
+		return "lost after";
+	}
+	return "?";
+}
+
+/* true: there may be more requests than `at`. */
+static bool life_with(enum og_fault_kind kind, uint64_t at, uint64_t count)
+{
+	struct og_fault_plan plan = { .kind = kind, .at = at, .count = count };
+	bool kills = kind == OG_FAULT_KILL_BEFORE || kind == OG_FAULT_KILL_AFTER;
 	char what[64], cmd[128];
 	int status;
 	pid_t pid;
@@ -277,24 +305,25 @@ static bool kill_at(enum og_fault_kind kind, uint64_t at)
 	if (pid == 0)
 		life(&plan, shared);
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	snprintf(what, sizeof(what), "killed %s request %llu", kind == OG_FAULT_KILL_BEFORE ? "before" : "after",
-		 (unsigned long long)at);
-	if (!WIFSIGNALED(status))
+	snprintf(what, sizeof(what), "%s request %llu", kind_name(kind), (unsigned long long)at);
+	ck_assert_msg(kills || WIFEXITED(status), "%s: died of signal %d", what, WTERMSIG(status));
+	/* Whoever is refused for sure may give up; lost answers are found out. */
+	if (WIFEXITED(status) && kind != OG_FAULT_FAIL)
 		ck_assert_msg(status == 0, "%s: exit status %d", what, WEXITSTATUS(status));
 	check_after(shared, what);
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", tmp);
 	ck_assert_int_eq(system(cmd), 0);
-	return WIFSIGNALED(status);
+	return kills ? WIFSIGNALED(status) : status != 0 || at < shared->requests;
 }
 
 static void sweep(enum og_fault_kind kind)
 {
 	uint64_t at = 0;
 
-	while (kill_at(kind, at))
+	while (life_with(kind, at, 1))
 		at++;
 	ck_assert_uint_gt(at, 10);
-	ck_assert_uint_eq(at, shared->requests);
+	ck_assert_uint_ge(at, shared->requests);
 }
 
 START_TEST(killed_before_every_request)
@@ -306,6 +335,32 @@ END_TEST
 START_TEST(killed_after_every_request)
 {
 	sweep(OG_FAULT_KILL_AFTER);
+}
+END_TEST
+
+START_TEST(every_request_fails_once)
+{
+	sweep(OG_FAULT_FAIL);
+}
+END_TEST
+
+START_TEST(every_request_is_lost_once)
+{
+	sweep(OG_FAULT_LOST_BEFORE);
+}
+END_TEST
+
+START_TEST(every_answer_is_lost_once)
+{
+	sweep(OG_FAULT_LOST_AFTER);
+}
+END_TEST
+
+/* The resend and the read-back get no answer either. */
+START_TEST(answers_are_lost_in_a_row)
+{
+	for (uint64_t at = 0; life_with(at % 2 ? OG_FAULT_LOST_AFTER : OG_FAULT_LOST_BEFORE, at, 3); at++)
+		;
 }
 END_TEST
 
@@ -322,6 +377,10 @@ int main(void)
 	tcase_set_timeout(tc, 300);
 	tcase_add_test(tc, killed_before_every_request);
 	tcase_add_test(tc, killed_after_every_request);
+	tcase_add_test(tc, every_request_fails_once);
+	tcase_add_test(tc, every_request_is_lost_once);
+	tcase_add_test(tc, every_answer_is_lost_once);
+	tcase_add_test(tc, answers_are_lost_in_a_row);
 	suite_add_tcase(s, tc);
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
