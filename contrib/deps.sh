@@ -2,8 +2,8 @@
 # Installs the Debian packages that building (and with --test, testing) needs. Quiet when nothing is missing; may be run again.
 set -eu
 
-build="autoconf automake gcc make libc6-dev linux-libc-dev pkg-config libevent-dev libssl-dev libyaml-dev libjson-c-dev
-libzstd-dev libsnappy-dev libseccomp-dev libpcre2-dev libxxhash-dev libutf8proc-dev check"
+build="autoconf automake gcc make libc6-dev linux-libc-dev pkg-config libevent-dev libssl-dev libyaml-dev
+libzstd-dev libsnappy-dev libseccomp-dev libpcre2-dev libxxhash-dev check"
 test="curl jq python3 procps iproute2 mandoc"
 demo="curl"
 bench="nginx-light wrk sqlite3 python3-venv"

@@ -1,7 +1,7 @@
 /*
  * Thrift compact protocol, as far as Parquet's footer and page headers need it. Private to lib/format.
  *
- * Format:  thrift-compact-protocol.md: field headers with id deltas, zigzag varints, length-prefixed binaries, list headers. No maps, no sets, no doubles
+ * Format:  the Thrift compact protocol: field headers with id deltas, zigzag varints, length-prefixed binaries, list headers. No maps, no sets, no doubles
  *          (the reader skips doubles and refuses the rest).
  * Trust:   the reader is sticky, like og_reader: after a failure every read gives 0, and one check at the end suffices. No count is believed beyond
  *          the bytes that are left; nesting is limited.

@@ -37,12 +37,15 @@ static void give_up(int fd, enum stage stage, int e)
 	_exit(127);
 }
 
+/* signal() refuses the two that the C library keeps for itself, and its posix_spawn (as make uses it) hands exactly these on ignored: asked of the kernel,
+ * for which an action of zeros is the default. */
 static void reset_signals(void)
 {
+	static const unsigned long default_action[8];
 	sigset_t none;
 
 	for (int sig = 1; sig < NSIG; sig++)
-		signal(sig, SIG_DFL);
+		(void)syscall(SYS_rt_sigaction, sig, default_action, NULL, 8); /* SIGKILL and SIGSTOP: refused, and default anyway */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
