@@ -6,7 +6,7 @@
  * cli.c       what commands share: config, graph selection, output
  * direct.c    a private og-storaged for a local graph
  * render.c    query results as text
- * init.c, load.c, export.c, query.c, snapshot.c, verify.c, status.c    commands
+ * init.c, load.c, export.c, query.c, snapshot.c, lint.c, verify.c, status.c    commands
  */
 #ifndef OG_CLI_CLI_H
 #define OG_CLI_CLI_H
@@ -58,6 +58,7 @@ int cmd_version(struct cli *c);
 int cmd_init(struct cli *c);
 int cmd_load(struct cli *c);
 int cmd_ingest(struct cli *c);
+int cmd_lint(struct cli *c);
 int cmd_schema_show(struct cli *c);
 int cmd_snapshot(struct cli *c);
 int cmd_export(struct cli *c);

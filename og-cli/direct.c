@@ -305,13 +305,19 @@ void direct_close(struct direct *d)
 
 /* ---- asking ---- */
 
-int direct_wait(struct direct *d, const bool *done, struct og_error *err)
+static bool any(bool *const *flags, size_t n)
 {
-	bool requests = d->chan != NULL;
+	for (size_t i = 0; i < n; i++)
+		if (*flags[i])
+			return true;
+	return false;
+}
 
-	while (!*done) {
+int direct_wait_any(struct direct *d, bool *const *flags, size_t n, struct og_error *err)
+{
+	while (!any(flags, n)) {
 		/* Before there are requests nothing else would end the wait. */
-		if (d->lost && !requests) {
+		if (d->lost && !d->chan) {
 			*err = d->fault;
 			return err->code;
 		}
@@ -324,6 +330,11 @@ int direct_wait(struct direct *d, const bool *done, struct og_error *err)
 		}
 	}
 	return 0;
+}
+
+int direct_wait(struct direct *d, bool *done, struct og_error *err)
+{
+	return direct_wait_any(d, &done, 1, err);
 }
 
 struct report {

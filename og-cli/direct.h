@@ -33,7 +33,9 @@ enum direct_mode {
 int direct_open(struct direct *d, const char *path, const char *uri, enum direct_mode mode, struct og_error *err) OG_MUST_CHECK;
 void direct_close(struct direct *d);	/* accepts {0} and twice */
 /* Runs the loop until *done. Requests that wait when og-storaged is lost end with an error by themselves. */
-int direct_wait(struct direct *d, const bool *done, struct og_error *err) OG_MUST_CHECK;
+int direct_wait(struct direct *d, bool *done, struct og_error *err) OG_MUST_CHECK;
+/* The same until any of the n flags is set. */
+int direct_wait_any(struct direct *d, bool *const *flags, size_t n, struct og_error *err) OG_MUST_CHECK;
 /* Asks og-storaged something whose answer is a REPORT; its text is appended to `text`. */
 int direct_report(struct direct *d, enum og_ipc_type type, const struct og_buf *body, struct og_buf *text, struct og_error *err) OG_MUST_CHECK;
 /* The state of a branch, with one reference for the caller. */
