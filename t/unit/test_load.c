@@ -3,88 +3,23 @@
 
 #include <stdio.h>
 
-#include "image/local.h"
-#include "load/check.h"
-#include "load/export.h"
+#include "load_graph.h"
 #include "suite.h"
-
-static const char schema[] =
-	"node Person @description(\"who\") { slug: String @key  age: I32?  score: F32?  big: U64?  born: Date?  seen: DateTime?\n"
-	" mood: enum(calm, wild)?  tags: [String]?  days: [Date]?  vec: Vector(3)?  pic: Blob?  ok: Bool?  mail: String? @unique\n"
-	" @range(age, 0..150) @check(slug, \"^[a-z0-9-]+$\") }\n"
-	"node Note { text: String  rank: I64? }\n"
-	"node Day { on: Date @key  what: String? }\n"
-	"node Pair { a: String  b: I32  note: String? @key(a, b) }\n"
-	"edge Knows: Person -> Person @card(0..2) { since: Date? weight: F64? }\n"
-	"edge Wrote: Person -> Note { at: DateTime? @unique(src, dst) }\n"
-	"edge On: Note -> Day\n"
-	"edge Of: Note -> Pair\n";
-
-#define LAYERS_MAX 64
-
-/* A graph: the layers of each type, as commits left them. */
-struct graph {
-	struct og_catalog *catalog;
-	struct og_layer layers[8][LAYERS_MAX];
-	size_t nlayers[8];
-	struct og_view *view;
-};
 
 static struct graph g;
 static struct og_error err;
 static struct load_verdict verdict;
 static uint64_t last_records;
 
-static void open_view(void)
-{
-	struct og_local_type types[8];
-	struct og_need needs[128];
-	size_t n = 0;
-
-	og_view_unref(g.view);
-	g.view = og_view_new(g.catalog);
-	for (uint32_t i = 0; i < g.catalog->ntypes; i++) {
-		const struct og_type *t = &g.catalog->types[i];
-
-		types[i] = (struct og_local_type){ g.layers[i], g.nlayers[i] };
-		ck_assert_int_eq(og_view_set_local(g.view, i, g.layers[i], g.nlayers[i], &err), 0);
-		n += og_export_needs(g.catalog, t, needs + n);
-		needs[n++] = (struct og_need){ OG_NEED_IDX, t, 0 };
-	}
-	for (uint32_t i = 0; i < g.catalog->ntypes; i++)
-		g.view->types[i].rows = g.view->types[i].base_slots;
-	ck_assert_msg(og_view_build_local(g.view, types, needs, n, &err) == 0, "%s", err.message);
-}
-
 static void begin(void)
 {
-	memset(&g, 0, sizeof(g));
 	memset(&err, 0, sizeof(err));
-	ck_assert_msg(og_catalog_compile(og_slice_str(schema), NULL, 0, &g.catalog, &err) == 0, "%s", err.message);
-	open_view();
+	graph_init(&g);
 }
 
 static void end(void)
 {
-	for (uint32_t i = 0; i < g.catalog->ntypes; i++)
-		for (size_t k = 0; k < g.nlayers[i]; k++)
-			free_copy(g.layers[i][k].bytes);
-	og_view_unref(g.view);
-	og_catalog_unref(g.catalog);
-}
-
-static uint32_t type_of(const char *table_key)
-{
-	const struct og_type *t = og_catalog_table(g.catalog, og_slice_str(table_key));
-
-	ck_assert_ptr_nonnull(t);
-	return t->index;
-}
-
-static void add_layer(uint32_t type, struct og_slice parquet)
-{
-	ck_assert_uint_lt(g.nlayers[type], LAYERS_MAX);
-	g.layers[type][g.nlayers[type]++].bytes = exact_copy(parquet, parquet.len);
+	graph_fini(&g);
 }
 
 static void commit(struct og_loader *l)
@@ -96,20 +31,19 @@ static void commit(struct og_loader *l)
 		if (!t->used)
 			continue;
 		if (l->mode == OG_LOAD_OVERWRITE) {
-			while (g.nlayers[i])
-				free_copy(g.layers[i][--g.nlayers[i]].bytes);
+			graph_drop_layers(&g, i);
 			before = 0;
 		}
 		for (size_t k = 0; k < l->nchunks; k++)
 			if (l->chunks[k].type == i) {
 				ck_assert_int_eq(og_loader_parquet(l, &l->chunks[k], &err), 0);
-				add_layer(i, og_buf_view(&l->chunks[k].parquet));
+				graph_add_layer(&g, i, og_buf_view(&l->chunks[k].parquet));
 			}
 		if (t->inlined)
-			add_layer(i, og_buf_view(&t->body));
+			graph_add_layer(&g, i, og_buf_view(&t->body));
 		verdict.tables[i].rows = l->mode == OG_LOAD_OVERWRITE ? verdict.tables[i].rows : before + (uint64_t)verdict.tables[i].dn;
 	}
-	open_view();
+	graph_open(&g);
 	/* What the commit says about the number of rows holds. */
 	for (uint32_t i = 0; i < l->ntypes; i++)
 		if (l->types[i].used)
@@ -158,33 +92,9 @@ static void fails(enum og_load_mode mode, const char *text, const char *message)
 	ck_assert_str_eq(err.message, message);
 }
 
-static char *export_all(const char *only)
-{
-	struct og_slice name = og_slice_str(only);
-	struct og_export_req req = { .table_keys = &name, .ntable_keys = only != NULL };
-	bool tables[8];
-	struct og_buf out = { 0 };
-
-	ck_assert_int_eq(og_export_select(g.catalog, &req, tables, &err), 0);
-	for (uint32_t i = 0; i < g.catalog->ntypes; i++) {
-		struct og_export_table *t;
-		int rc;
-
-		if (!tables[i])
-			continue;
-		ck_assert_int_eq(og_export_table_new(g.view, i, &t, &err), 0);
-		while ((rc = og_export_table_next(t, &out, 100, &err)) == OG_EXPORT_MORE)
-			;
-		ck_assert_int_eq(rc, OG_EXPORT_END);
-		og_export_table_free(t);
-	}
-	og_buf_str(&out, "");
-	return out.data ? og_buf_take(&out) : strdup("");
-}
-
 static void exports(const char *table, const char *text)
 {
-	char *got = export_all(table);
+	char *got = graph_export(&g, table);
 
 	ck_assert_str_eq(got, text);
 	free(got);
@@ -330,7 +240,7 @@ START_TEST(append_refuses_what_is_there)
 	fails(OG_LOAD_OVERWRITE, N("x") N("x"), "@unique violation on Note.id: value 'x' appears in rows 0 and 1 (lines 1 and 2)");
 	/* New edges between old nodes. */
 	loads(OG_LOAD_APPEND, P("c") KNOWS("b", "c") KNOWS("c", "a"));
-	ck_assert_uint_eq(g.view->types[type_of("edge:Knows")].rows, 3);
+	ck_assert_uint_eq(graph_rows(&g, "edge:Knows"), 3);
 	end();
 }
 END_TEST
@@ -347,8 +257,8 @@ START_TEST(merge_replaces_whole_rows)
 	/* Across chunks as well. */
 	ck_assert_int_eq(load_pieces(OG_LOAD_MERGE, "{\"type\":\"Note\",\"data\":{\"id\":\"o\",\"text\":\"5\"}}{\"type\":\"Note\",\"data\":{\"id\":\"o\","
 						    "\"text\":\"6\"}}{\"type\":\"Note\",\"data\":{\"id\":\"p\",\"text\":\"7\"}}", 1, 64, true), 0);
-	ck_assert_uint_eq(g.view->types[type_of("node:Note")].rows, 3);
-	ck_assert_uint_eq(g.view->types[type_of("node:Person")].rows, 3);
+	ck_assert_uint_eq(graph_rows(&g, "node:Note"), 3);
+	ck_assert_uint_eq(graph_rows(&g, "node:Person"), 3);
 	/* The value that the row gave up is free; one that stays is not. */
 	loads(OG_LOAD_MERGE, "{\"type\":\"Person\",\"data\":{\"slug\":\"b\",\"mail\":\"m\"}}");
 	fails(OG_LOAD_MERGE, "{\"type\":\"Person\",\"data\":{\"slug\":\"c\",\"mail\":\"m\"}}",
@@ -366,7 +276,7 @@ START_TEST(merge_moves_edges)
 	loads(OG_LOAD_MERGE, "{\"edge\":\"Knows\",\"from\":\"a\",\"to\":\"c\",\"data\":{\"id\":\"1\"}}");
 	fails(OG_LOAD_MERGE, KNOWS("a", "a"), "@card violation on edge Knows: source 'a' has 3 edges (max 2) (line 1)");
 	loads(OG_LOAD_MERGE, KNOWS("a", "a") "{\"edge\":\"Knows\",\"from\":\"b\",\"to\":\"c\",\"data\":{\"id\":\"1\"}}");
-	ck_assert_uint_eq(g.view->types[type_of("edge:Knows")].rows, 3);
+	ck_assert_uint_eq(graph_rows(&g, "edge:Knows"), 3);
 	loads(OG_LOAD_MERGE, N("n") "{\"edge\":\"Wrote\",\"from\":\"a\",\"to\":\"n\"}");
 	fails(OG_LOAD_MERGE, "{\"edge\":\"Wrote\",\"from\":\"b\",\"to\":\"n\"}\n{\"edge\":\"Wrote\",\"from\":\"a\",\"to\":\"n\",\"data\":{\"id\":\"w\"}}",
 	      err.message);
@@ -383,12 +293,12 @@ START_TEST(overwrite_replaces_types_and_orphans_none)
 	fails(OG_LOAD_OVERWRITE, N("m"), "dst 'n' not found in Note");
 	fails(OG_LOAD_OVERWRITE, P("c") KNOWS("c", "a"), "dst 'a' not found in Person (line 2)");
 	loads(OG_LOAD_OVERWRITE, P("a") P("c") KNOWS("c", "a") KNOWS("c", "c"));
-	ck_assert_uint_eq(g.view->types[type_of("node:Person")].rows, 2);
-	ck_assert_uint_eq(g.view->types[type_of("edge:Knows")].rows, 2);
-	ck_assert_uint_eq(g.view->types[type_of("edge:Wrote")].rows, 1);
+	ck_assert_uint_eq(graph_rows(&g, "node:Person"), 2);
+	ck_assert_uint_eq(graph_rows(&g, "edge:Knows"), 2);
+	ck_assert_uint_eq(graph_rows(&g, "edge:Wrote"), 1);
 	/* Edges alone: their nodes are those of before. */
 	loads(OG_LOAD_OVERWRITE, KNOWS("a", "c"));
-	ck_assert_uint_eq(g.view->types[type_of("edge:Knows")].rows, 1);
+	ck_assert_uint_eq(graph_rows(&g, "edge:Knows"), 1);
 	end();
 }
 END_TEST
@@ -424,8 +334,8 @@ START_TEST(loads_more_than_its_budget)
 		og_buf_printf(&b, "{\"edge\":\"Knows\",\"from\":\"p%d\",\"to\":\"p%d\"}\n", ROWS - 1 - i, i / 2);
 	}
 	ck_assert_msg(load_pieces(OG_LOAD_APPEND, b.data, 4096, 1u << 19, true) == 0, "%s", err.message);
-	ck_assert_uint_eq(g.view->types[type_of("node:Person")].rows, ROWS);
-	ck_assert_uint_eq(g.view->types[type_of("edge:Knows")].rows, ROWS);
+	ck_assert_uint_eq(graph_rows(&g, "node:Person"), ROWS);
+	ck_assert_uint_eq(graph_rows(&g, "edge:Knows"), ROWS);
 	og_buf_clear(&b);
 	for (int i = 0; i < ROWS; i++)
 		og_buf_printf(&b, "{\"type\":\"Person\",\"data\":{\"slug\":\"q%d\",\"mail\":\"m%d\"}}\n", i, i + ROWS - 1);
@@ -440,7 +350,7 @@ START_TEST(export_knows_its_tables)
 {
 	struct og_slice name = OG_SLICE("Nobody"), key = OG_SLICE("node:person");
 	struct og_export_req req = { .type_names = &name, .ntype_names = 1 };
-	bool tables[8];
+	bool tables[GRAPH_TYPES];
 
 	begin();
 	ck_assert_int_eq(og_export_select(g.catalog, &req, tables, &err), OG_ERR_BAD);
