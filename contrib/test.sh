@@ -1,82 +1,132 @@
 #!/bin/sh
-# Every test, from a fresh clone: installs what is missing, builds three ways, runs the suites.
-#   plain build      unit, store, end to end, sandbox, property, faults, fuzz replay
-#   ASan and UBSan   unit, store, property, faults, fuzz
-#   distribution     make distcheck, without the suites
-# Options: --quick leaves the sanitizer build and distcheck out. TEST_DIR: where builds go (default: a temporary folder).
+# Every test, from a fresh clone: installs what is missing, builds four ways, runs the suites.
+#   plain     -O2: all of `make check` (unit, store, end to end, sandbox, property, faults, fuzz)
+#   memory    AddressSanitizer and UBSan: unit, store, property, faults, fuzz
+#   threads   ThreadSanitizer: the suites that have threads
+#   dist      make distcheck without the suites; the release holds every file of the repository
+# Each step prints how long it took, each suite what its own runner counted. The last line counts programs and scripts over all steps, plus one for each
+# build or release that failed; the exit code is 0 when none failed.
+#
+# Options: --quick: the plain build alone. TEST_DIR=FOLDER: build there and keep it (default: a temporary folder, removed).
 set -u
 
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 1
 src=$PWD
-quick=no
-[ "${1:-}" != --quick ] || quick=yes
+case "${1:-}" in
+"") quick=no ;;
+--quick) quick=yes ;;
+*) echo "usage: contrib/test.sh [--quick]" >&2; exit 2 ;;
+esac
+begin=$(date +%s)
 sh contrib/deps.sh --test || exit 1
-dir=${TEST_DIR:-$(mktemp -d /tmp/omnigraph-test.XXXXXX)}
+dir=${TEST_DIR:-}
+if [ -z "$dir" ]; then
+	dir=$(mktemp -d "${TMPDIR:-/tmp}/omnigraph-test.XXXXXX") || exit 1
+	trap 'chmod -R u+w "$dir"; rm -rf "$dir"' EXIT
+	trap 'exit 130' INT TERM HUP
+fi
 mkdir -p "$dir"
-[ -n "${TEST_DIR:-}" ] || trap 'rm -rf "$dir"' EXIT
 jobs=$(nproc)
-pass=0
-fail=0
-skip=0
-failed=
+passed=0
+failed=0
+skipped=0
+checks=0
+wrong=
 
-[ -x configure ] || autoreconf -fi >"$dir/autoreconf.log" 2>&1 || { tail -n 30 "$dir/autoreconf.log"; exit 1; }
+took() { echo $(($(date +%s) - $1)); }
 
-# step NAME COMMAND...: runs it with its output in a log, shown in full only when it fails.
+# step NAME COMMAND...: its output goes to a log, whose end is shown when it fails.
 step() {
-	name=$1
+	step=$1
 	shift
 	start=$(date +%s)
-	if "$@" >"$dir/$name.log" 2>&1; then
-		echo "$name: ok ($(($(date +%s) - start)) s)"
+	if "$@" >"$dir/$step.log" 2>&1 </dev/null; then
+		echo "$step: ok, $(took "$start") s"
 		return 0
 	fi
-	echo "$name: FAILED ($(($(date +%s) - start)) s)"
-	tail -n 60 "$dir/$name.log"
-	failed="$failed $name"
+	echo "$step: FAILED, $(took "$start") s"
+	tail -n 40 "$dir/$step.log"
+	wrong="$wrong $step"
 	return 1
 }
+broken() { failed=$((failed + 1)); }
 
-# The runner's own counts, as automake and Check print them.
-count() {
-	log=$1
-	p=$(sed -n 's/^# PASS: *//p' "$log" | tail -n 1)
-	s=$(sed -n 's/^# SKIP: *//p' "$log" | tail -n 1)
-	f=$(sed -n 's/^# FAIL: *//p' "$log" | tail -n 1)
-	e=$(sed -n 's/^# ERROR: *//p' "$log" | tail -n 1)
-	pass=$((pass + ${p:-0}))
-	skip=$((skip + ${s:-0}))
-	fail=$((fail + ${f:-0} + ${e:-0}))
-	sed -n '/^# TOTAL/,/^# ERROR/p' "$log" | tr '\n' ' '
+# summary FOLDER LOG: what the runners said. Check's line for each unit suite, what failed or was skipped and why, automake's counts.
+summary() {
+	for trs in $(cd "$1" && find t -name '*.trs' | sort); do
+		test=${trs%.trs}
+		line=$(grep -E '^[0-9]+%: Checks: ' "$1/$test.log" | tail -n 1)
+		result=$(sed -n 's/^:test-result: //p' "$1/$trs")
+		[ -n "$line" ] || line=$(grep -v '^\(PASS\|FAIL\|SKIP\|ERROR\) t/' "$1/$test.log" | tail -n 1 | cut -c 1-150)
+		echo "  $result $test: $line"
+		n=$(echo "$line" | sed -n 's/.*Checks: \([0-9]*\),.*/\1/p')
+		checks=$((checks + ${n:-0}))
+		case $result in
+		FAIL | ERROR) grep -v "^$line$" "$1/$test.log" | tail -n 40 | sed 's/^/    | /' ;;
+		esac
+	done
+	sed -n '/^# TOTAL/,/^# ERROR/p' "$2" | tr -s '\n ' '  '
 	echo
-	grep -E '^SKIP: ' "$log"
-	cat "$(dirname "$log")/$2"/t/unit/*.log 2>/dev/null | grep -E '^[0-9]+%: Checks:' | awk -F'[:,]' '{c += $3} END {if (c) print c " checks in unit suites"}'
+	p=$(sed -n 's/^# PASS: *//p' "$2" | tail -n 1)
+	s=$(sed -n 's/^# SKIP: *//p' "$2" | tail -n 1)
+	f=$(sed -n 's/^# FAIL: *//p' "$2" | tail -n 1)
+	e=$(sed -n 's/^# ERROR: *//p' "$2" | tail -n 1)
+	passed=$((passed + ${p:-0}))
+	skipped=$((skipped + ${s:-0}))
+	failed=$((failed + ${f:-0} + ${e:-0}))
+	# A run without a summary never came as far as its tests.
+	[ -n "$p" ] || broken
 }
 
+# suite NAME CONFIGURE-OPTIONS CFLAGS TARGET
 suite() {
 	name=$1
-	opts=$2
-	flags=$3
-	targets=$4
+	echo "== $name: configure $2 CFLAGS='$3', make $4"
 	mkdir -p "$dir/$name"
 	cd "$dir/$name" || exit 1
 	# shellcheck disable=SC2086
-	step "$name-configure" "$src/configure" -q $opts CFLAGS="$flags" &&
-		step "$name-build" make -j"$jobs" -s all &&
-		{ step "$name-check" make -j"$jobs" -k check $targets || true; }
-	[ ! -f "$dir/$name-check.log" ] || count "$dir/$name-check.log" "$name"
+	if step "$name-configure" "$src/configure" -q $2 CFLAGS="$3" && step "$name-build" make -j"$jobs" -s all; then
+		step "$name-check" make -j"$jobs" -k "$4"
+		summary "$dir/$name" "$dir/$name-check.log"
+	else
+		broken
+	fi
 	cd "$src" || exit 1
 }
 
-suite plain "" "-O2 -g" ""
-if [ "$quick" = no ]; then
-	suite asan "--enable-sanitizers" "-O1 -g" "OG_SANITIZED_RUN=1"
+# complete: every file that the repository holds is in the release, but for what concerns the repository itself.
+complete() {
+	tar -tf "$(echo "$dir"/dist/omnigraph-*.tar.xz)" | sed 's,^[^/]*/,,' | sort >"$dir/released"
+	git ls-files | grep -vE '^(\.gitignore|\.gitattributes|\.ci/.*|\.clang-format)$' | sort | comm -23 - "$dir/released" >"$dir/missing"
+	[ ! -s "$dir/missing" ] || { echo "not in the release:"; cat "$dir/missing"; return 1; }
+}
+
+release() {
+	echo "== dist: make distcheck"
 	mkdir -p "$dir/dist"
-	cd "$dir/dist" && step dist-configure "$src/configure" -q && step distcheck make -j"$jobs" -s distcheck \
-		DISTCHECK_CONFIGURE_FLAGS="CFLAGS=-O0" OG_NO_SUITES=1
+	cd "$dir/dist" || exit 1
+	if step dist-configure "$src/configure" -q &&
+		step distcheck make -j"$jobs" -s distcheck OG_NO_SUITES=1 DISTCHECK_CONFIGURE_FLAGS="CFLAGS=-O0"; then
+		passed=$((passed + 1))
+		sed -n '/^# TOTAL/,/^# ERROR/p' "$dir/distcheck.log" | tr -s '\n ' '  '
+		echo
+	else
+		broken
+	fi
 	cd "$src" || exit 1
+	if [ -d .git ] || [ -f .git ]; then
+		if step dist-complete complete; then passed=$((passed + 1)); else broken; fi
+	fi
+}
+
+step autoreconf autoreconf -fi || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
+suite plain "" "-O2 -g" check
+if [ $quick = no ]; then
+	suite memory "--enable-sanitizers" "-O1 -g1" check-memory
+	suite threads "--enable-sanitizers=thread" "-O1 -g1" check-threads
+	release
 fi
-[ -z "$failed" ] || echo "failed:$failed"
-[ -z "$failed" ] || [ "$fail" -gt 0 ] || fail=1
-echo "$pass passed, $fail failed, $skip skipped"
-[ "$fail" = 0 ]
+echo "== $(took "$begin") s, $checks checks in suites of Check"
+[ -z "$wrong" ] || echo "failed steps:$wrong"
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ]
