@@ -155,10 +155,11 @@ bool net_tuple(struct og_buf *b, const struct og_type *t, const struct og_constr
 /* The row that a pending one replaces, for the values it gives up. */
 static int old_row(struct net *n, const struct net_type *t, const struct net_row *r, struct net_row *old, struct og_error *err)
 {
-	struct og_value *values;
+	struct og_value *values = NULL;
+	int rc = net_load_values(n, t, r->slot, &values, err);
 
-	if (net_load_values(n, t, r->slot, &values, err) < 0)
-		return err->code;
+	if (rc < 0)
+		return rc;
 	*old = *r;
 	old->values = values;
 	return 0;

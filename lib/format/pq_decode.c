@@ -95,7 +95,7 @@ bool pq_get_hybrid8(struct og_slice src, size_t n, unsigned width, uint8_t max, 
 bool pq_hybrid_is_run(struct og_slice src, size_t n, uint8_t value, size_t *used)
 {
 	size_t pos = 0;
-	struct run r;
+	struct run r = { 0 };
 
 	if (n == 0 || !next_run(src, &pos, n, 1, &r) || r.packed || r.count != n || r.value != value)
 		return false;
