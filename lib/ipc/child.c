@@ -262,13 +262,30 @@ static int on_drain(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	return 0;
 }
 
+static void on_stop_again(evutil_socket_t fd, short what, void *arg)
+{
+	struct og_child *c = arg;
+
+	c->ops->stop(c->arg);
+}
+
+/* What came along with START is handled before the program runs its loop, and breaking a loop that does not run is forgotten: it is
+ * said once more by the next loop that runs. */
+static void say_stop(struct og_child *c)
+{
+	static const struct timeval at_once;
+
+	c->ops->stop(c->arg);
+	(void)event_base_once(c->base, -1, EV_TIMEOUT, on_stop_again, c, &at_once);
+}
+
 static int on_stop(void *arg, struct og_ipc_msg *m, struct og_error *err)
 {
 	struct og_child *c = arg;
 
 	if (!c->started)
 		return og_error_set(err, OG_ERR_CANCELLED, "stopped before the start");
-	c->ops->stop(c->arg);
+	say_stop(c);
 	return 0;
 }
 
@@ -323,7 +340,7 @@ static void on_closed(void *arg, struct og_chan *chan, const struct og_error *wh
 	else
 		og_error_set(&c->fault, OG_ERR_UNAVAILABLE, "og-master is gone");
 	if (c->started)
-		c->ops->stop(c->arg);
+		say_stop(c);
 }
 
 /* --- public ---------------------------------------------------------------------------------------- */

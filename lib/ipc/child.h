@@ -65,7 +65,7 @@ struct og_child_ops {
 	int (*channel)(void *arg, struct og_child_peer *peer, struct og_error *err);
 	/* Stop accepting, finish what runs, then leave the loop; STOP follows after so many milliseconds. */
 	void (*drain)(void *arg, uint32_t ms);
-	/* Leave now. */
+	/* Leave now. May be called twice. */
 	void (*stop)(void *arg);
 	/* May be NULL. */
 	void (*cancel)(void *arg, struct og_slice query_id);
