@@ -73,11 +73,24 @@ void jobs_free(struct storaged *sd)
 		job_free(sd->jobs);
 }
 
+/* Damage is told with the type whose rows cannot be had. */
+static void name_type(struct job *j)
+{
+	for (size_t i = 0; j->schema && i < j->schema->ntypes; i++) {
+		const struct og_type_decl *t = &j->schema->types[i];
+
+		if (t->id == j->type_id)
+			og_error_prefix(&j->err, "%s:%.*s: ", t->kind == 'e' ? "edge" : "node", OG_FMT(t->name));
+	}
+}
+
 /* The job has come to its end, well or not. */
 static void job_end(struct job *j)
 {
 	struct storaged *sd = j->sd;
 
+	if (j->err.code == OG_ERR_CORRUPT)
+		name_type(j);
 	if (j->err.code < 0)
 		og_log(OG_LOG_ERROR, "job.failed", "type=%u kind=%d why=\"%s\"", j->type_id, (int)j->kind, j->err.message);
 	for (uint32_t i = 0; i < j->nwants; i++) {

@@ -74,7 +74,11 @@ status() { "$ask" "$tmp/admin" status; }
 # pid_of worker.0 | storaged | builder; empty while there is none
 pid_of() { status 2>/dev/null | tr '{' '\n' | sed -n "s/.*\"name\":\"$1\".*\"pid\":\([0-9]*\).*/\1/p"; }
 is_ready() { status 2>/dev/null | tr '{' '\n' | grep -q "\"name\":\"$1\".*\"state\":\"ready\""; }
-gone() { ! kill -0 "$1" 2>/dev/null; }
+# gone PID: it has ended, though its parent (init, for an orphan) may not have asked yet how.
+gone() {
+	case $(ps -o stat= -p "$1") in '' | Z*) return 0 ;; esac
+	return 1
+}
 all_gone() {
 	local p
 	for p in $1; do
