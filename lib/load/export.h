@@ -3,7 +3,7 @@
  *
  * Format:  tables in ascending order of their keys (edges before nodes), rows in ascending byte order of their ids, one compact object a line:
  *          {"type":T,"data":{"id":...,properties by name}} or {"edge":E,"from":...,"to":...,"data":{...}}; nulls are written.
- * Memory:  16 bytes a row of the table at hand, its images, and the piece being written. Threads: the loop's thread; sorting happens off it if the
+ * Memory:  40 bytes a row of the table at hand, its images, and the piece being written. Threads: the loop's thread; sorting happens off it if the
  *          runner of the operations is more than a loop.
  */
 #ifndef OG_LOAD_EXPORT_H

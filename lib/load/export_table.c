@@ -3,13 +3,15 @@
 
 #include <stdlib.h>
 
+#include "base/codec.h"
 #include "image/view.h"
 #include "json/value.h"
 #include "load/export.h"
 
 struct place {
-	uint64_t prefix;		/* the first eight bytes of the id, big-endian */
+	uint64_t key[3];		/* 24 bytes of the id behind what all ids begin with, big-endian: the whole of a ULID, nearly always */
 	uint32_t slot;
+	uint32_t src, dst;		/* of an edge */
 };
 
 struct og_export_table {
@@ -17,7 +19,11 @@ struct og_export_table {
 	const struct og_view_type *t;
 	struct place *rows;
 	size_t n, at;
-	struct og_arena arena;
+	size_t common;			/* bytes with which all ids begin */
+	struct og_buf head;		/* what every line begins with */
+	struct og_slice *keys;		/* `,"name":` of each property */
+	struct og_arena kept;
+	struct og_arena arena;		/* of one row */
 };
 
 int og_export_select(const struct og_catalog *c, const struct og_export_req *req, bool *tables, struct og_error *err)
@@ -62,13 +68,15 @@ size_t og_export_needs(const struct og_catalog *c, const struct og_type *t, stru
 
 /* ---- order ---- */
 
-static uint64_t prefix_of(struct og_slice s)
+static uint64_t key_at(struct og_slice s, size_t at)
 {
-	uint64_t p = 0;
+	uint64_t k = 0;
 
-	for (size_t i = 0; i < 8; i++)
-		p = p << 8 | (i < s.len ? (unsigned char)s.p[i] : 0);
-	return p;
+	if (s.len >= at + 8)
+		return __builtin_bswap64(og_le64(s.p + at));
+	for (size_t i = at; i < at + 8; i++)
+		k = k << 8 | (i < s.len ? (unsigned char)s.p[i] : 0);
+	return k;
 }
 
 static int cmp_places(const void *a, const void *b, void *arg)
@@ -76,16 +84,27 @@ static int cmp_places(const void *a, const void *b, void *arg)
 	const struct og_view_type *t = arg;
 	const struct place *x = a, *y = b;
 
-	if (x->prefix != y->prefix)
-		return x->prefix < y->prefix ? -1 : 1;
+	for (unsigned i = 0; i < OG_COUNT(x->key); i++)
+		if (x->key[i] != y->key[i])
+			return x->key[i] < y->key[i] ? -1 : 1;
 	return og_slice_cmp(og_view_id(t, x->slot), og_view_id(t, y->slot));
 }
 
-static int sort_rows(struct og_export_table *x, struct og_error *err)
+static size_t common_prefix(struct og_slice a, struct og_slice b, size_t max)
 {
-	uint32_t cursor = 0, slots[1024];
-	struct og_slice ids[1024];
-	bool sorted = true;
+	size_t n = 0;
+
+	max = OG_MIN(max, OG_MIN(a.len, b.len));
+	while (n < max && a.p[n] == b.p[n])
+		n++;
+	return n;
+}
+
+static int list_rows(struct og_export_table *x, struct og_error *err)
+{
+	uint32_t cursor = 0, slots[1024], ends[2][1024];
+	bool edge = x->t->type->kind == OG_EDGE;
+	struct og_slice ids[1024], first = { 0 };
 	size_t got;
 
 	x->rows = malloc((x->t->rows + 1) * sizeof(*x->rows));
@@ -95,16 +114,64 @@ static int sort_rows(struct og_export_table *x, struct og_error *err)
 		if (got > x->t->rows - x->n)
 			return og_error_set(err, OG_ERR_INTERNAL, "more rows of %.*s than its state announces", OG_FMT(x->t->type->table_key));
 		og_view_gather_id(x->t, slots, got, ids);
+		if (edge)
+			og_view_gather_endpoints(x->t, slots, got, ends[0], ends[1]);
+		if (x->n == 0) {
+			first = ids[0];
+			x->common = first.len;
+		}
 		for (size_t i = 0; i < got; i++) {
-			x->rows[x->n] = (struct place){ prefix_of(ids[i]), slots[i] };
-			/* Most tables were loaded in order. */
-			sorted = sorted && (x->n == 0 || cmp_places(&x->rows[x->n - 1], &x->rows[x->n], (void *)(uintptr_t)x->t) < 0);
-			x->n++;
+			x->common = common_prefix(first, ids[i], x->common);
+			x->rows[x->n++] = (struct place){ .slot = slots[i], .src = edge ? ends[0][i] : 0, .dst = edge ? ends[1][i] : 0 };
 		}
 	}
-	if (!sorted)
-		qsort_r(x->rows, x->n, sizeof(*x->rows), cmp_places, (void *)(uintptr_t)x->t);
 	return 0;
+}
+
+static int sort_rows(struct og_export_table *x, struct og_error *err)
+{
+	bool sorted = true;
+	int rc = list_rows(x, err);
+
+	for (size_t i = 0; rc == 0 && i < x->n; i++) {
+		struct og_slice id = og_view_id(x->t, x->rows[i].slot);
+
+		for (unsigned k = 0; k < OG_COUNT(x->rows[i].key); k++)
+			x->rows[i].key[k] = key_at(id, x->common + 8 * k);
+		/* Most tables were loaded in order. */
+		sorted = sorted && (i == 0 || cmp_places(&x->rows[i - 1], &x->rows[i], (void *)(uintptr_t)x->t) < 0);
+	}
+	if (rc == 0 && !sorted)
+		qsort_r(x->rows, x->n, sizeof(*x->rows), cmp_places, (void *)(uintptr_t)x->t);
+	return rc;
+}
+
+/* What does not change from line to line. */
+static int write_constants(struct og_export_table *x, struct og_error *err)
+{
+	const struct og_type *t = x->t->type;
+	struct og_buf b = { 0 };
+	int rc = 0;
+
+	og_buf_str(&x->head, t->kind == OG_NODE ? "{\"type\":" : "{\"edge\":");
+	og_json_quote(&x->head, t->name);
+	og_buf_str(&x->head, t->kind == OG_NODE ? ",\"data\":{\"id\":" : ",\"from\":");
+	x->keys = og_arena_array(&x->kept, t->nprops + 1, sizeof(*x->keys));
+	if (!x->keys)
+		rc = og_arena_error(&x->kept, err);
+	for (uint32_t i = 0; rc == 0 && i < t->nprops; i++) {
+		og_buf_clear(&b);
+		og_buf_byte(&b, ',');
+		og_json_quote(&b, t->props[i].name);
+		og_buf_byte(&b, ':');
+		if ((rc = og_buf_ok(&b, err)) < 0)
+			break;
+		x->keys[i] = og_arena_slice(&x->kept, og_buf_view(&b));
+		if (!x->keys[i].p)
+			rc = og_arena_error(&x->kept, err);
+	}
+	og_buf_fini(&b);
+	return rc < 0 ? rc : og_buf_ok(&x->head, err);
 }
 
 int og_export_table_new(struct og_view *v, uint32_t type, struct og_export_table **out, struct og_error *err)
@@ -117,7 +184,10 @@ int og_export_table_new(struct og_view *v, uint32_t type, struct og_export_table
 	x->view = og_view_ref(v);
 	x->t = &v->types[type];
 	og_arena_init(&x->arena, 0);
-	rc = sort_rows(x, err);
+	og_arena_init(&x->kept, 0);
+	rc = write_constants(x, err);
+	if (rc == 0)
+		rc = sort_rows(x, err);
 	if (rc < 0) {
 		og_export_table_free(x);
 		return rc;
@@ -131,6 +201,8 @@ void og_export_table_free(struct og_export_table *x)
 	if (!x)
 		return;
 	og_arena_fini(&x->arena);
+	og_arena_fini(&x->kept);
+	og_buf_fini(&x->head);
 	free(x->rows);
 	og_view_unref(x->view);
 	free(x);
@@ -138,37 +210,32 @@ void og_export_table_free(struct og_export_table *x)
 
 /* ---- lines ---- */
 
-static int put_row(struct og_export_table *x, struct og_buf *out, uint32_t slot, struct og_error *err)
+static int put_row(struct og_export_table *x, struct og_buf *out, const struct place *row, struct og_error *err)
 {
 	const struct og_type *t = x->t->type;
 	struct og_json_writer w;
-	uint32_t src, dst;
 	int rc;
 
-	og_json_writer_init(&w, out, false);
-	og_json_begin_object(&w);
-	if (t->kind == OG_NODE) {
-		og_json_member_string(&w, "type", t->name);
-	} else {
-		og_view_endpoints(x->t, slot, &src, &dst);
-		og_json_member_string(&w, "edge", t->name);
-		og_json_member_string(&w, "from", og_view_id(&x->view->types[t->src_type], src));
-		og_json_member_string(&w, "to", og_view_id(&x->view->types[t->dst_type], dst));
+	og_buf_slice(out, og_buf_view(&x->head));
+	if (t->kind == OG_EDGE) {
+		og_json_quote(out, og_view_id(&x->view->types[t->src_type], row->src));
+		og_buf_slice(out, OG_SLICE(",\"to\":"));
+		og_json_quote(out, og_view_id(&x->view->types[t->dst_type], row->dst));
+		og_buf_slice(out, OG_SLICE(",\"data\":{\"id\":"));
 	}
-	og_json_member_object(&w, "data");
-	og_json_member_string(&w, "id", og_view_id(x->t, slot));
+	og_json_quote(out, og_view_id(x->t, row->slot));
+	og_json_writer_init(&w, out, false);
 	for (uint32_t i = 0; i < t->nprops; i++) {
 		struct og_value v;
 
-		if (og_view_value(x->t, i, slot, &x->arena, &v) < 0)
+		if (og_view_value(x->t, i, row->slot, &x->arena, &v) < 0)
 			return og_arena_error(&x->arena, err);
-		og_json_put_key(&w, t->props[i].name);
+		og_buf_slice(out, x->keys[i]);
+		/* Each value is a whole of its own to the writer. */
 		if ((rc = og_json_value_export(&w, &v, t->props[i].type.scalar, err)) < 0)
 			return rc;
 	}
-	og_json_end_object(&w);
-	og_json_end_object(&w);
-	og_buf_byte(out, '\n');
+	og_buf_slice(out, OG_SLICE("}}\n"));
 	return og_buf_ok(out, err);
 }
 
@@ -181,7 +248,7 @@ int og_export_table_next(struct og_export_table *x, struct og_buf *out, size_t w
 		int rc;
 
 		og_arena_reset(&x->arena);
-		rc = put_row(x, out, x->rows[x->at].slot, err);
+		rc = put_row(x, out, &x->rows[x->at], err);
 		if (rc < 0) {
 			out->len = line;
 			return rc;
