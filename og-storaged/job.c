@@ -324,7 +324,7 @@ static int need_nodes(struct job *j, const struct og_wire_hash128 *key, struct o
 static int send_image(struct job *j, struct peer *b, uint8_t role, const struct og_wire_image *k, uint32_t index, struct og_error *err)
 {
 	struct image *img = image_find(j->sd, k);
-	struct og_wire_range range = { index, 0, img ? img->bytes : 0 };
+	struct og_wire_range range = { .index = index, .len = img ? img->bytes : 0 };
 	struct og_wire_input in = { .job = j->id, .role = role, .key = *k, .ranges = &range, .nranges = 1 };
 	struct og_buf buf = { 0 };
 	int rc;
@@ -397,7 +397,7 @@ static int send_bodies(struct job *j, struct peer *b, struct og_error *err)
 		}
 		if (rc < 0 || i == j->nlayers || !j->layers[i].layer->in_log)
 			continue;
-		ranges[n++] = (struct og_wire_range){ i, all.len, j->layers[i].body.len };
+		ranges[n++] = (struct og_wire_range){ .index = i, .off = all.len, .len = j->layers[i].body.len };
 		og_buf_slice(&all, og_buf_view(&j->layers[i].body));
 	}
 	og_buf_fini(&all);
@@ -407,11 +407,13 @@ static int send_bodies(struct job *j, struct peer *b, struct og_error *err)
 static int send_layers(struct job *j, struct peer *b, struct og_error *err)
 {
 	for (uint32_t i = 0; i < j->nlayers; i++) {
-		struct og_wire_range r = { i, 0, j->layers[i].size };
+		const struct og_layer *l = j->layers[i].layer;
+		struct og_wire_range r = { .index = i, .len = j->layers[i].size, .check = !l->checked, .segment = l->seg.id };
 		int rc;
 
-		if (j->layers[i].layer->in_log)
+		if (l->in_log)
 			continue;
+		memcpy(r.sha256, l->seg.sha256.b, sizeof(r.sha256));
 		rc = send_input(j, b, &r, 1, j->layers[i].fd, err);
 		if (rc < 0)
 			return rc;
@@ -616,7 +618,13 @@ static int on_built(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	if (w.code < 0) {
 		og_error_set(&j->err, w.code, "%.*s", OG_FMT(w.message));
 		job_end(j);
-	} else if (j->kind == OG_JOB_IMAGES) {
+		jobs_run(sd);
+		return 0;
+	}
+	/* It compares before it builds. */
+	for (uint32_t i = 0; i < j->nlayers; i++)
+		j->layers[i].layer->checked = true;
+	if (j->kind == OG_JOB_IMAGES) {
 		job_end(j);
 	} else {
 		j->seg.rows = w.rows;

@@ -30,7 +30,6 @@ struct pending {
 	struct og_arena arena;
 	struct og_ipc_kept kept;
 	struct og_wire_segment seg;
-	uint64_t off, len;
 };
 
 static struct pending *pending_new(struct peer *p, struct og_ipc_msg *m, struct og_error *err)
@@ -281,6 +280,8 @@ static void on_segment_fetched(void *arg, struct og_store_result *res)
 	}
 	og_put_u64(&b, 0);
 	og_put_u64(&b, res->size);
+	og_put_u8(&b, 1);
+	og_buf_append(&b, w->seg.sha256, sizeof(w->seg.sha256));
 	pending_answer(w, OG_IPC_SEGMENT_FD, &b, res->fd);
 	og_buf_fini(&b);
 }
@@ -302,6 +303,7 @@ static void on_body_fetched(void *arg, struct og_slice bytes, const struct og_er
 	}
 	og_put_u64(&b, 0);
 	og_put_u64(&b, bytes.len);
+	og_put_u8(&b, 0);	/* the journal has compared it */
 	pending_answer(w, OG_IPC_SEGMENT_FD, &b, fd);
 	og_buf_fini(&b);
 	og_fd_close(&fd);
@@ -342,6 +344,8 @@ int on_segment_get(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	l = rc == 0 ? find_layer(p->sd, &g) : NULL;
 	if (rc == 0 && !l)
 		rc = og_error_set(err, OG_ERR_GONE, "the layer asked for is not known any more");
+	if (rc == 0)
+		memcpy(w->seg.sha256, l->seg.sha256.b, sizeof(w->seg.sha256));
 	if (rc == 0 && !l->in_log)
 		rc = og_journal_segment_key(p->sd->journal, g.type_id, &l->seg.id, key, err);
 	if (rc < 0)

@@ -8,6 +8,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "image/build.h"
 #include "ipc/wire.h"
 
@@ -28,6 +29,7 @@ struct gathered {
 	struct og_img **ids[2];		/* source, target; parts */
 	size_t nids[2];
 	struct og_img *idx[2];
+	struct og_error damage;		/* a segment that is not what was written */
 	struct gathered *next;
 };
 
@@ -92,6 +94,14 @@ static struct gathered *gathered_take(struct builder *b, uint32_t job)
 
 /* ---- inputs ---- */
 
+static void check_segment(struct gathered *g, const struct og_wire_range *r, struct og_slice bytes)
+{
+	struct og_sha256 have = og_sha256(bytes);
+
+	if (g->damage.code == 0 && memcmp(have.b, r->sha256, sizeof(have.b)) != 0)
+		og_error_set(&g->damage, OG_ERR_CORRUPT, "segment %s: digest mismatch", og_ulid_format(&r->segment).s);
+}
+
 static int take_layers(struct gathered *g, const struct og_wire_input *in, int fd, struct og_error *err)
 {
 	struct input_map *m = calloc(1, sizeof(*m));
@@ -125,6 +135,8 @@ static int take_layers(struct gathered *g, const struct og_wire_input *in, int f
 			g->nlayers = index + 1;
 		}
 		g->layers[index].bytes = og_slice(m->map.p + in->ranges[i].off, in->ranges[i].len);
+		if (in->ranges[i].check)
+			check_segment(g, &in->ranges[i], g->layers[index].bytes);
 	}
 	return 0;
 }
@@ -334,6 +346,10 @@ static int on_build(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	b->job = w.job;
 	b->rows = 0;
 	rc = check_inputs(g, &w, &why);
+	if (rc == 0 && g && g->damage.code < 0) {
+		why = g->damage;
+		rc = why.code;
+	}
 	if (rc == 0)
 		rc = prepare(&w, &a, &cat, &why);
 	if (rc == 0) {

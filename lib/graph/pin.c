@@ -7,6 +7,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/sha256.h"
 #include "image/local.h"
 
 /* A request for one image, shared by all jobs that wait for it. */
@@ -181,13 +182,24 @@ static int fetch_image(struct og_graph *g, const struct og_img_key *k, struct og
 
 /* ---- direct mode: layers ---- */
 
+static bool digest_fits(const struct og_line *l, uint32_t type, uint32_t index, struct og_slice sha, struct og_error *err)
+{
+	struct og_sha256 have = og_sha256(l->layers[type].layers[index].bytes);
+
+	if (og_slice_eq(sha, og_slice((const char *)have.b, sizeof(have.b))))
+		return true;
+	og_error_set(err, OG_ERR_CORRUPT, "%.*s: segment %s: digest mismatch", OG_FMT(l->catalog->types[type].table_key),
+		     og_ulid_format(&l->layers[type].wire[index].segment).s);
+	return false;
+}
+
 static int on_layer(void *arg, struct og_ipc_msg *m, struct og_error *err)
 {
 	struct fetch *f = arg;
 	struct og_graph *g = f->graph;
 	struct og_line *l = line_ref(f->line);
 	struct line_layers *y = &l->layers[f->type];
-	uint32_t index = f->index;
+	uint32_t index = f->index, type = f->type;
 	int rc = 0;
 
 	fetch_remove(g, f);
@@ -197,8 +209,10 @@ static int on_layer(void *arg, struct og_ipc_msg *m, struct og_error *err)
 		rc = og_error_set(err, OG_ERR_PEER, "SEGMENT_GET answered by %s", og_ipc_name(m->type));
 	} else {
 		struct og_reader r = og_ipc_body(m);
-		uint64_t off = og_read_u64(&r), len = og_read_u64(&r);
-
+		uint64_t off = og_read_u64(&r);
+		uint64_t len = og_read_u64(&r);
+		bool check = og_read_u8(&r) != 0;
+		struct og_slice sha = og_read_raw(&r, check ? sizeof(struct og_sha256) : 0);
 		rc = og_reader_end(&r, err);
 		if (rc == 0 && len > UINT64_MAX - off)
 			rc = og_error_set(err, OG_ERR_PEER, "a layer that ends beyond the end of memory");
@@ -206,8 +220,11 @@ static int on_layer(void *arg, struct og_ipc_msg *m, struct og_error *err)
 			fail_jobs_of(g, err);
 		} else if (rc == 0) {
 			y->layers[index].bytes = og_slice(y->maps[index].p + off, len);
-			y->have[index] = true;
-			retry_jobs(g);
+			y->have[index] = !check || digest_fits(l, type, index, sha, err);
+			if (y->have[index])
+				retry_jobs(g);
+			else
+				fail_jobs_of(g, err);
 		}
 	}
 	line_unref(l);

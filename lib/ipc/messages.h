@@ -112,7 +112,7 @@ enum og_ipc_class {
 	M(SEGMENT, 41, ANSWER, OG_BY_STORAGED, INLINE, OG_IPC_INLINE_MAX) \
 	/* struct og_wire_segget -> SEGMENT_FD, FAILED */ \
 	M(SEGMENT_GET, 42, REQUEST, OG_BY_WORKER | OG_BY_OPERATOR, INLINE, OG_IPC_INLINE_MAX) \
-	/* u64 offset, u64 length; the descriptor out of the host's cache */ \
+	/* u64 offset, u64 length, u8 with a digest, the SHA-256 then; the descriptor out of the host's cache */ \
 	M(SEGMENT_FD, 43, ANSWER, OG_BY_STORAGED, FD, OG_IPC_INLINE_MAX) \
 	\
 	/* struct og_wire_commit_req -> COMMITTED, CONFLICT, FAILED */ \
@@ -170,7 +170,7 @@ enum og_ipc_class {
 /* clang-format on */
 
 /* Raised whenever a row above or a body of 1..149 changes; HELLO compares it. */
-#define OG_IPC_TABLE_VERSION 1u
+#define OG_IPC_TABLE_VERSION 2u
 
 enum og_ipc_type {
 #define OG_IPC_ENUM(name, nr, kind, by, class, limit) OG_IPC_##name = nr,

@@ -415,16 +415,20 @@ void og_wire_put_segment(struct og_buf *b, const struct og_wire_segment *s)
 }
 #define SEGMENT_SIZE 64
 
+static void read_sha256(struct og_reader *r, uint8_t out[32])
+{
+	struct og_slice sha = og_read_raw(r, 32);
+
+	if (sha.len == 32)
+		memcpy(out, sha.p, 32);
+}
+
 void og_wire_read_segment(struct og_reader *r, struct og_wire_segment *s)
 {
-	struct og_slice sha;
-
 	read_ulid(r, &s->id);
 	s->rows = og_read_u64(r);
 	s->bytes = og_read_u64(r);
-	sha = og_read_raw(r, sizeof(s->sha256));
-	if (sha.len == sizeof(s->sha256))
-		memcpy(s->sha256, sha.p, sizeof(s->sha256));
+	read_sha256(r, s->sha256);
 }
 
 void og_wire_put_segput(struct og_buf *b, const struct og_wire_segput *s)
@@ -626,6 +630,11 @@ void og_wire_put_input(struct og_buf *b, const struct og_wire_input *i)
 		og_put_u32(b, i->ranges[n].index);
 		og_put_u64(b, i->ranges[n].off);
 		og_put_u64(b, i->ranges[n].len);
+		og_put_u8(b, i->ranges[n].check);
+		if (!i->ranges[n].check)
+			continue;
+		put_ulid(b, &i->ranges[n].segment);
+		og_buf_append(b, i->ranges[n].sha256, sizeof(i->ranges[n].sha256));
 	}
 }
 
@@ -636,11 +645,16 @@ int og_wire_get_input(struct og_slice body, struct og_arena *a, struct og_wire_i
 	i->job = og_read_u32(&r);
 	i->role = read_enum(&r, OG_IN_LAYERS, OG_IN_DST_IDX);
 	og_wire_read_image(&r, &i->key);
-	i->ranges = read_array(&r, a, &i->nranges, 20, sizeof(*i->ranges));
+	i->ranges = read_array(&r, a, &i->nranges, 21, sizeof(*i->ranges));
 	for (uint32_t n = 0; n < i->nranges; n++) {
 		i->ranges[n].index = og_read_u32(&r);
 		i->ranges[n].off = og_read_u64(&r);
 		i->ranges[n].len = og_read_u64(&r);
+		i->ranges[n].check = read_bool(&r);
+		if (!i->ranges[n].check)
+			continue;
+		read_ulid(&r, &i->ranges[n].segment);
+		read_sha256(&r, i->ranges[n].sha256);
 	}
 	return og_reader_end(&r, err);
 }

@@ -215,6 +215,9 @@ enum og_wire_role { OG_IN_LAYERS = 1, OG_IN_SRC_IDS, OG_IN_DST_IDS, OG_IN_SRC_ID
 struct og_wire_range {
 	uint32_t index;			/* layer number, or part of ids */
 	uint64_t off, len;
+	bool check;			/* a segment whose bytes nobody has compared with its digest yet */
+	struct og_ulid segment;		/* with check: for the message */
+	uint8_t sha256[32];
 };
 struct og_wire_input {
 	uint32_t job;

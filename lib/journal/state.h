@@ -30,6 +30,7 @@ struct og_layer {
 	uint32_t body;
 	uint64_t off, len;
 	struct og_sha256 sha256;
+	bool checked;			/* the segment's bytes were read once and agreed with its digest; kept by who reads them */
 };
 
 struct og_table {

@@ -103,15 +103,24 @@ serve "$graph" --workers 1
 expect 200 POST /mutate "$(add_person after)"
 stop
 
-# --- a segment: the rows of its type, and no others, cannot be had
+# --- a segment: the rows of its type, and no others, cannot be had; not even where the bit changes a text and nothing else
 graph=$tmp/folded
 segments() { find "$graph/data" -name '*.parquet'; }
 [ -n "$(segments)" ] || fail "the checkpoint has folded nothing"
-for f in $(segments); do flip "$f" $(($(stat -c %s "$f") / 2)); done
+for f in $(segments); do
+	at=$(grep -abo p3 "$f" | head -n 1 | cut -d: -f1)
+	flip "$f" "${at:-$(($(stat -c %s "$f") / 2))}"
+done
 serve "$graph" --workers 1
 expect 500 POST /query "$all_people"
-has 'node:Person: '
+has 'node:Person: segment '
+has 'digest mismatch'
 expect 200 POST /query "$all_places"
+if "$cli" query --uri "$graph" -e 'query people() { match { $p: Person } return { $p.name } }' >"$tmp/cli" 2>&1; then
+	fail "the command line reads a damaged segment: $(cat "$tmp/cli")"
+fi
+grep -q 'node:Person: segment .*digest mismatch' "$tmp/cli" || fail "the command line says: $(cat "$tmp/cli")"
+if "$cli" verify "$graph" >"$tmp/verify" 2>&1; then fail "verify finds nothing: $(cat "$tmp/verify")"; fi
 for f in $(segments); do rm "$f"; done
 stop
 serve "$graph" --workers 1
