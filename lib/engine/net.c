@@ -152,16 +152,23 @@ bool net_tuple(struct og_buf *b, const struct og_type *t, const struct og_constr
 	return true;
 }
 
-/* The row that a pending one replaces, for the values it gives up. */
+/* The row that a pending one replaces, for the unique values it gives up; nobody has asked for other columns' images. */
 static int old_row(struct net *n, const struct net_type *t, const struct net_row *r, struct net_row *old, struct og_error *err)
 {
-	struct og_value *values = NULL;
-	int rc = net_load_values(n, t, r->slot, &values, err);
+	struct og_value *v = og_arena_array(n->a, t->type->nprops ? t->type->nprops : 1, sizeof(*v));
 
-	if (rc < 0)
-		return rc;
+	if (!v)
+		return og_arena_error(n->a, err);
+	memset(v, 0, t->type->nprops * sizeof(*v));
+	for (uint32_t i = 0; i < t->type->nconstraints; i++) {
+		const struct og_constraint *c = &t->type->constraints[i];
+
+		for (uint32_t j = 0; net_is_unique(c) && j < c->ncols; j++)
+			if (c->cols[j] >= 0 && og_view_value(t->base, (uint32_t)c->cols[j], r->slot, n->a, &v[c->cols[j]]) < 0)
+				return og_arena_error(n->a, err);
+	}
 	*old = *r;
-	old->values = values;
+	old->values = v;
 	return 0;
 }
 
