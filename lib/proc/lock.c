@@ -124,7 +124,7 @@ static int add_row(scmp_filter_ctx ctx, const struct og_call *c)
 	uint32_t action = c->deny ? SCMP_ACT_ERRNO((uint32_t)c->deny) : SCMP_ACT_ALLOW;
 
 	if (c->self)
-		cmp[n++] = SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid());
+		cmp[n++] = SCMP_A0(SCMP_CMP_EQ, (uint64_t)getpid(), 0);
 	for (size_t i = 0; i < OG_COUNT(c->when); i++)
 		if (c->when[i].mask)
 			cmp[n++] = SCMP_CMP(c->when[i].arg, SCMP_CMP_MASKED_EQ, c->when[i].mask, c->when[i].value);
