@@ -19,11 +19,11 @@ if [ ! -x "$dir/prefix/bin/omnigraph" ] || [ -n "$(find lib og-* configure.ac Ma
 	say "build (log: $dir/build.log)"
 	mkdir -p "$dir/build"
 	(
-		[ -x configure ] || autoreconf -fi
-		cd "$dir/build"
-		"$src/configure" --prefix="$dir/prefix" CFLAGS='-O2 -g'
-		make -j"$(nproc)"
-		make install
+		{ [ -x configure ] || autoreconf -fi; } &&
+			cd "$dir/build" &&
+			"$src/configure" --prefix="$dir/prefix" CFLAGS='-O2 -g' &&
+			make -j"$(nproc)" &&
+			make install
 	) >"$dir/build.log" 2>&1 || { tail -n 30 "$dir/build.log" >&2; exit 1; }
 fi
 PATH=$dir/prefix/bin:$PATH
