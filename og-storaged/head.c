@@ -389,6 +389,9 @@ void graph_flush(struct storaged *sd)
 	seq = og_journal_state(sd->journal)->seq;
 	if (seq == sd->pushed_seq)
 		return;
+	/* It may have come up only with a first write. */
+	for (struct peer *p = sd->peers; p; p = p->next)
+		peer_send_bell(p);
 	bell = og_journal_bell_value(sd->journal);
 	for (i = sd->nrecents; i > sd->first_recent && sd->recents[i - 1]->seq > sd->pushed_seq; i--)
 		;

@@ -193,6 +193,17 @@ static void fail_unwritable(struct og_journal *j)
 	og_jn_fail_queue(j, &j->queue, OG_COMMIT_FAILED, &err);
 }
 
+/* Readers on this host trust the doorbell to tell them of a commit: who cannot ring it does not write. */
+static void fail_unheard(struct og_journal *j)
+{
+	struct og_error err = { 0 };
+
+	if (!j->queue.head || og_jn_open_bell(j, &err) == 0)
+		return;
+	og_error_prefix(&err, "%s: nothing can be written: ", j->uri);
+	og_jn_fail_queue(j, &j->queue, OG_COMMIT_FAILED, &err);
+}
+
 void og_jn_pump(struct og_journal *j)
 {
 	uint64_t now = og_monotonic_us();
@@ -201,6 +212,7 @@ void og_jn_pump(struct og_journal *j)
 	fail_unwritable(j);
 	if (j->phase != OG_JN_IDLE)
 		return;
+	fail_unheard(j);
 	if (og_jn_wants_check(j) && og_jn_bell_quiet(j))
 		og_jn_confirmed(j, ++j->tick);
 	if (j->batch) {

@@ -4,6 +4,7 @@
 #include "journal/private.h"
 
 #include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -268,22 +269,27 @@ static void on_ckpt_list(void *arg, struct og_store_result *res)
 
 /* ---- format.json ---- */
 
-static void open_bell(struct og_journal *j)
+int og_jn_open_bell(struct og_journal *j, struct og_error *err)
 {
 	char key[OG_STORE_KEY_MAX + 1];
-	struct og_error err = { 0 };
 	void *p;
+	int e;
 
-	if (j->read_only || !j->store->shared_pages)
-		return;
-	/* Without one every check asks the store: slower, as right. */
-	if (og_store_page(j->store, og_jn_key_str(j, "doorbell", key), &j->bell_fd, &err) < 0)
-		return;
+	if (j->bell || j->read_only || !j->store->shared_pages)
+		return 0;
+	if (og_store_page(j->store, og_jn_key_str(j, "doorbell", key), &j->bell_fd, err) < 0)
+		return err->code;
 	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, j->bell_fd, 0);
-	if (p == MAP_FAILED)
+	if (p == MAP_FAILED) {
+		e = errno;
 		og_fd_close(&j->bell_fd);
-	else
-		j->bell = p;
+		return og_error_sys(err, e, "mapping the doorbell");
+	}
+	j->bell = p;
+	/* No value of it says anything about S yet; the next check does. */
+	j->bell_valid = false;
+	j->bell_known = UINT64_MAX;
+	return 0;
 }
 
 static int read_genesis(struct og_journal *j, struct og_store_result *res, struct og_error *err)
@@ -356,7 +362,8 @@ static void on_genesis(void *arg, struct og_store_result *res)
 		finish(o, &err);
 		return;
 	}
-	open_bell(j);
+	/* Without one every check asks the store: slower, as right. Writing is another matter, see og_jn_pump. */
+	(void)og_jn_open_bell(j, &(struct og_error){ 0 });
 	/* Somebody may have made the graph a moment ago: what is built on it must not outlast it. */
 	og_jn_ref(j);
 	og_store_settle(j->store, j->prefix, on_settled, o);

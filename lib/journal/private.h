@@ -277,6 +277,8 @@ void og_jn_start_check(struct og_journal *j);
 void og_jn_start_readback(struct og_journal *j);
 void og_jn_confirmed(struct og_journal *j, uint64_t tick);	/* answers waiters */
 void og_jn_fail_waiters(struct og_journal *j, const struct og_error *err);
+/* 0 also where there is none to be had (network file systems, read-only openings). */
+int og_jn_open_bell(struct og_journal *j, struct og_error *err);
 bool og_jn_bell_quiet(const struct og_journal *j);
 void og_jn_ring(struct og_journal *j);
 struct og_jn_object *og_jn_object_decode(struct og_buf *bytes, struct og_error *err);	/* takes the bytes over */

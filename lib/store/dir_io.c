@@ -668,8 +668,10 @@ int og_dir_page(struct og_dir *d, const char *key, int *fd_out, struct og_error 
 
 	if (fd < 0)
 		return sys_error(d, key, errno, err);
-	/* Growing only: whoever comes second must not cut the page of the first. */
-	if (fstat(fd, &st) < 0 || (st.st_size < 4096 && ftruncate(fd, 4096) < 0)) {
+	/* Growing only: whoever comes second must not cut the page of the first. Its block is taken now: on a full disk the first write to a
+	 * mapped hole would be a SIGBUS. File systems that cannot take a block ahead are no worse off than before. */
+	if (fstat(fd, &st) < 0 || (st.st_size < 4096 && ftruncate(fd, 4096) < 0) ||
+	    (fallocate(fd, 0, 0, 4096) < 0 && errno != EOPNOTSUPP && errno != ENOSYS)) {
 		rc = sys_error(d, key, errno, err);
 		close(fd);
 		return rc;

@@ -18,6 +18,25 @@ big() {
 	[ "$code" != 200 ] || echo "$1" >>"$tmp/acked.big"
 }
 
+# --- a graph that was never opened, on a disk that is full already: no rows, no writes, no crash
+stop
+new_graph "$tmp/disk/fresh"
+dd if=/dev/zero of="$tmp/disk/ballast" bs=4096 2>/dev/null
+serve "$tmp/disk/fresh" --workers 1
+pids="$(pid_of storaged) $(pid_of worker.0)"
+[ -z "$(names)" ] || fail "rows from nowhere: $(answer)"
+request POST /mutate "$(add_person nobody)"
+case $code in 500 | 503) ;; *) fail "a write to a full disk: $code $(answer)" ;; esac
+has 'No space left on device'
+rm "$tmp/disk/ballast"
+expect 200 POST /mutate "$(add_person somebody)"
+[ "$(names)" = somebody ] || fail "with room again: $(answer)"
+"$cli" mutate --uri "$tmp/disk/fresh" -e 'query add() { insert Person { name: "third" } }' >"$tmp/cli" 2>&1 || fail "$(cat "$tmp/cli")"
+[ "$(names | tr '\n' ' ')" = 'somebody third ' ] || fail "the command line's write is not seen: $(answer)"
+[ "$pids" = "$(pid_of storaged) $(pid_of worker.0)" ] || fail "something had to be restarted"
+stop
+serve "$tmp/disk/g" --workers 2
+
 # --- until it is full
 for i in $(seq 300); do
 	big "big-$i"
