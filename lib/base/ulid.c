@@ -88,6 +88,17 @@ done:
 	return 0;
 }
 
+int og_ulid_next(struct og_ulid_gen *g, struct og_ulid *out, struct og_error *err)
+{
+	struct og_ulid u = g->last;
+
+	if (!g->last_ms || !increment(&u))
+		return og_ulid_new(g, out, err);
+	g->last = u;
+	*out = u;
+	return 0;
+}
+
 struct og_ulid_text og_ulid_format(const struct og_ulid *u)
 {
 	struct og_ulid_text t;

@@ -29,6 +29,11 @@ struct og_ulid_gen {
 
 /* 0, or OG_ERR_IO when the kernel gives no random bytes. */
 int og_ulid_new(struct og_ulid_gen *g, struct og_ulid *out, struct og_error *err) OG_MUST_CHECK;
+/*
+ * The one behind the last of this generator, without a look at the clock (the first: og_ulid_new): for many at one go. Whoever makes them for long calls
+ * og_ulid_new now and then.
+ */
+int og_ulid_next(struct og_ulid_gen *g, struct og_ulid *out, struct og_error *err) OG_MUST_CHECK;
 /* A ULID of that time with zero random bits (a bound for comparisons). */
 struct og_ulid og_ulid_at(uint64_t ms);
 uint64_t og_ulid_ms(const struct og_ulid *u);

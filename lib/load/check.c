@@ -172,7 +172,7 @@ static int read_ends(struct checking *k, struct checked *t, const struct og_chan
 				continue;
 		}
 		e = load_entry_of(id, row, slot);
-		if (slot == OG_SLOT_NONE)
+		if (slot == OG_SLOT_NONE && !load_idset_has(&node->known, &e))
 			rc = load_sorter_add(&t->ends[end], &e, err);
 		if (rc == 0 && card)
 			rc = load_sorter_add(&t->sources, &e, err);
@@ -362,6 +362,7 @@ static int init_type(struct checking *k, struct checked *t, uint32_t index, stru
 static void fini_type(struct checked *t)
 {
 	load_sorter_fini(&t->ids);
+	load_idset_fini(&t->known);
 	load_sorter_fini(&t->ends[0]);
 	load_sorter_fini(&t->ends[1]);
 	load_sorter_fini(&t->sources);
@@ -374,6 +375,27 @@ static void fini_type(struct checked *t)
 	free(t->superseded);
 }
 
+/* Nodes first: most ends of edges then need no list. */
+static int read_types(struct checking *k, struct og_error *err)
+{
+	int rc = 0;
+
+	for (unsigned edges = 0; edges < 2; edges++) {
+		for (uint32_t i = 0; rc == 0 && i < k->l->ntypes; i++) {
+			struct checked *t = &k->types[i];
+
+			if (!t->t->used || (t->type->kind == OG_EDGE) != edges)
+				continue;
+			rc = read_type(k, t, err);
+			if (!edges)
+				load_idset_fill(&t->known, &t->ids);
+		}
+	}
+	for (uint32_t i = 0; i < k->l->ntypes; i++)
+		load_idset_fini(&k->types[i].known);
+	return rc;
+}
+
 static int check_all(struct checking *k, struct og_error *err)
 {
 	uint32_t n = k->l->ntypes;
@@ -381,9 +403,7 @@ static int check_all(struct checking *k, struct og_error *err)
 
 	for (uint32_t i = 0; rc == 0 && i < n; i++)
 		rc = init_type(k, &k->types[i], i, err);
-	for (uint32_t i = 0; rc == 0 && i < n; i++)
-		if (k->types[i].t->used)
-			rc = read_type(k, &k->types[i], err);
+	rc = rc < 0 ? rc : read_types(k, err);
 	if (rc == 0)
 		rc = read_orphans(k, err);
 	for (uint32_t i = 0; rc == 0 && i < n; i++)

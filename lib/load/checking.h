@@ -6,6 +6,7 @@
 
 #include "engine/net.h"
 #include "load/check.h"
+#include "load/idset.h"
 #include "load/sort.h"
 
 struct unique {
@@ -21,6 +22,7 @@ struct checked {
 	uint32_t stored;		/* rows of the load, repeated ids included */
 	bool *props;			/* columns that constraints need */
 	struct load_sorter ids;
+	struct load_idset known;	/* nodes: the ids, while edges are read */
 	uint64_t *replaced;		/* bit per slot of the view: the load has that entity */
 	uint64_t nreplaced;
 	uint64_t *superseded;		/* bit per row: a later one has its id */
@@ -28,7 +30,7 @@ struct checked {
 	struct unique *uniques;
 	uint32_t nuniques;
 	/* edges */
-	struct load_sorter ends[2];	/* that the view does not have */
+	struct load_sorter ends[2];	/* that neither the view nor `known` has */
 	struct load_sorter sources;	/* @card */
 	/* nodes */
 	struct load_sorter orphans;	/* ends of edges that stay while these nodes are replaced; extra: edge type * 2 + end */

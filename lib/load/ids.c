@@ -9,8 +9,11 @@
 int loader_new_id(struct og_loader *l, struct og_ulid_text *id, struct og_error *err)
 {
 	struct og_ulid u;
-	int rc = og_ulid_new(&l->ids, &u, err);
+	/* Rows of one piece of the input are of one time. */
+	bool look = l->ids_piece != l->piece;
+	int rc = look ? og_ulid_new(&l->ids, &u, err) : og_ulid_next(&l->ids, &u, err);
 
+	l->ids_piece = l->piece;
 	if (rc == 0)
 		*id = og_ulid_format(&u);
 	return rc;

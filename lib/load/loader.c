@@ -183,6 +183,7 @@ int og_loader_feed(struct og_loader *l, struct og_slice bytes, bool last, struct
 	size_t at = 0, used;
 	int rc = 0;
 
+	l->piece++;
 	og_buf_slice(&l->window, bytes);
 	if ((rc = og_buf_ok(&l->window, err)) < 0)
 		return rc;

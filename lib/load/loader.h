@@ -78,6 +78,7 @@ struct og_loader {
 	struct load_type *last[2];	/* node and edge type of the record before */
 	struct og_rules *rules;
 	struct og_ulid_gen ids;
+	uint64_t piece, ids_piece;	/* of the input, from 1; that of the last generated id */
 	struct og_arena arena;		/* of one record */
 	struct og_arena kept;
 	struct og_map remap;		/* type index and old id -> struct og_slice * */

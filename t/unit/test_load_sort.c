@@ -1,7 +1,7 @@
 /* Sorting in runs: the same order whatever the budget. */
 #include "config.h"
 
-#include "load/sort.h"
+#include "load/idset.h"
 #include "suite.h"
 
 static uint64_t seed;
@@ -90,7 +90,43 @@ START_TEST(refuses_to_go_over_the_limit_without_files)
 }
 END_TEST
 
+/* With a table nothing is found that was not put; where there is no room for one, nothing is found at all. */
+START_TEST(a_table_has_its_ids_and_no_others)
+{
+	struct load_budget b = { .limit = _i ? 64u << 10 : SIZE_MAX, .spill = true };
+	size_t n = 3000, had = 0;
+	struct load_sorter s;
+	struct load_idset set;
+	struct load_entry *v;
+	struct og_error err = { 0 };
+
+	seed = 7;
+	v = make(n);
+	load_sorter_init(&s, &b);
+	for (size_t i = 0; i < n / 2; i++)
+		ck_assert_int_eq(load_sorter_add(&s, &v[i], &err), 0);
+	load_idset_fill(&set, &s);
+	ck_assert_int_eq(set.v == NULL, _i);
+	for (size_t i = 0; i < n / 2; i++)
+		had += load_idset_has(&set, &v[i]);
+	ck_assert_uint_eq(had, _i ? 0 : n / 2);
+	for (size_t i = n / 2; i < n; i++) {
+		bool among = false;
+
+		for (size_t k = 0; k < n / 2 && i % 3 == 0; k++)
+			among |= load_entry_same(&v[i], &v[k]);
+		ck_assert_int_eq(load_idset_has(&set, &v[i]), among && !_i);
+	}
+	load_idset_fini(&set);
+	load_sorter_fini(&s);
+	ck_assert_uint_eq(b.used, 0);
+	free(v);
+}
+END_TEST
+
 static void add(TCase *tc)
+{
+	tcase_add_loop_test(tc, a_table_has_its_ids_and_no_others, 0, 2);
 {
 	tcase_add_loop_test(tc, gives_every_entry_in_order, 0, 18);
 	tcase_add_test(tc, refuses_to_go_over_the_limit_without_files);

@@ -137,6 +137,27 @@ START_TEST(ulids_rise)
 }
 END_TEST
 
+/* Without the clock, too, even where the random bits run over. */
+START_TEST(the_next_ulid_is_greater)
+{
+	struct og_ulid_gen g = { 0 };
+	struct og_ulid last, u;
+	struct og_error err = { 0 };
+
+	ck_assert_int_eq(og_ulid_next(&g, &last, &err), 0);
+	ck_assert_uint_ne(og_ulid_ms(&last), 0);
+	for (int i = 0; i < 1000; i++) {
+		ck_assert_int_eq(og_ulid_next(&g, &u, &err), 0);
+		ck_assert_int_gt(og_ulid_cmp(&u, &last), 0);
+		last = u;
+		if (i == 500) {
+			memset(g.last.b + 6, 0xff, 10);
+			last = g.last;
+		}
+	}
+}
+END_TEST
+
 START_TEST(ulids_have_texts)
 {
 	struct og_ulid u, v;
@@ -191,6 +212,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, deletes_and_keeps_the_rest);
 	tcase_add_test(tc, an_empty_key_is_a_key);
 	tcase_add_test(tc, ulids_rise);
+	tcase_add_test(tc, the_next_ulid_is_greater);
 	tcase_add_test(tc, ulids_have_texts);
 	tcase_add_loop_test(tc, bad_ulids_are_refused, 0, (int)OG_COUNT(no_ulids));
 }
