@@ -120,6 +120,7 @@ int cli_flush(struct cli *c)
 
 	if (rc == 0)
 		rc = og_fd_write_all(STDOUT_FILENO, og_buf_view(&c->out), &c->err);
+	c->reader_gone = rc < 0 && c->err.sys == EPIPE;
 	og_buf_clear(&c->out);
 	return rc;
 }
@@ -147,8 +148,8 @@ int cli_fail(struct cli *c)
 {
 	struct og_buf b = { 0 };
 
-	/* The reader has gone: nobody is interested. */
-	if (c->err.sys == EPIPE)
+	/* Nobody is interested. */
+	if (c->reader_gone)
 		return EXIT_FAILED;
 	og_buf_str(&b, "Error:\n");
 	put_cause(&b, 0, &c->err);

@@ -25,6 +25,7 @@ struct cli {
 	struct og_config config;
 	bool config_loaded;
 	struct og_buf out;		/* stdout, written when the command has succeeded */
+	bool reader_gone;		/* of stdout */
 	struct og_error err;		/* for the report */
 };
 

@@ -210,7 +210,7 @@ static int read_piece(struct loading *l, char *p, size_t *n)
 	while (got < 0 && errno == EINTR);
 	e = errno;
 	if (got < 0)
-		return og_error_sys(&l->c->err, e, "io");
+		return og_error_sys(&l->c->err, e, "%s: io", arg_text(&l->c->args, "data"));
 	*n = (size_t)got;
 	return 0;
 }
@@ -284,7 +284,7 @@ static int open_data(struct loading *l)
 	}
 	l->fd = open(path, O_RDONLY | O_CLOEXEC);
 	e = errno;
-	return l->fd < 0 ? og_error_sys(&l->c->err, e, "io: %s", path) : 0;
+	return l->fd < 0 ? og_error_sys(&l->c->err, e, "%s: io", path) : 0;
 }
 
 static int load(struct cli *c, bool ingest)

@@ -692,7 +692,7 @@ static int bad_json(struct og_loader *l, struct og_slice window, struct og_error
 		size_t pos = (size_t)at;
 
 		if (og_utf8_next(window, &pos) == 0xfffd && pos == at + 1)
-			return og_error_set(err, OG_ERR_BAD, "io: the file is not UTF-8 at line %llu column %llu", (unsigned long long)line,
+			return og_error_set(err, OG_ERR_BAD, "io: stream did not contain valid UTF-8 at line %llu column %llu", (unsigned long long)line,
 					    (unsigned long long)column);
 	}
 	return og_error_set(err, OG_ERR_BAD, "invalid JSON at record %llu: %s at line %llu column %llu", (unsigned long long)l->records, err->message,
