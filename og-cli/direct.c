@@ -288,13 +288,15 @@ static void reap(pid_t pid)
 void direct_close(struct direct *d)
 {
 	d->lost = true;
-	og_ops_free(d->ops);
+	/* Requests that are still open end first: their callbacks belong to the graph and its operations. */
+	og_chan_free(d->chan);
+	d->chan = NULL;
 	if (d->graph) {
 		og_graph_detach(d->graph);
 		og_graph_free(d->graph);
 		d->graph = NULL;
 	}
-	og_chan_free(d->chan);
+	og_ops_free(d->ops);
 	og_chan_free(d->control);
 	if (d->pid > 0)
 		reap(d->pid);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # omnigraph.yaml: which graph, branch, actor, format; aliases; faults of the file.
-. "${srcdir:-.}/t/e2e/lib.sh"
-. "$srcdir/t/e2e/clilib.sh"
+. "${srcdir:-.}/t/e2e/lib.sh" || exit 99
+. "$srcdir/t/e2e/clilib.sh" || exit 99
 
 mkdir conf conf/gq
 new_graph conf/quay

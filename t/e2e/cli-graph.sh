@@ -1,7 +1,7 @@
 #!/bin/bash
 # A local graph from the command line: init, mutate, query, snapshot, schema, lint, verify.
-. "${srcdir:-.}/t/e2e/lib.sh"
-. "$srcdir/t/e2e/clilib.sh"
+. "${srcdir:-.}/t/e2e/lib.sh" || exit 99
+. "$srcdir/t/e2e/clilib.sh" || exit 99
 
 cat >s.pg <<'END'
 node Vessel { name: String @key  imo: I64?  tonnage: F64? }

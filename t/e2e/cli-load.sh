@@ -1,7 +1,7 @@
 #!/bin/bash
 # load, ingest, export from the command line; a command that is killed leaves nobody behind.
-. "${srcdir:-.}/t/e2e/lib.sh"
-. "$srcdir/t/e2e/clilib.sh"
+. "${srcdir:-.}/t/e2e/lib.sh" || exit 99
+. "$srcdir/t/e2e/clilib.sh" || exit 99
 
 new_graph g
 rm -f omnigraph.yaml

@@ -1,7 +1,7 @@
 #!/bin/bash
 # status, and two writers of one folder: the server and the command line see each other's commits.
-. "${srcdir:-.}/t/e2e/lib.sh"
-. "$srcdir/t/e2e/clilib.sh"
+. "${srcdir:-.}/t/e2e/lib.sh" || exit 99
+. "$srcdir/t/e2e/clilib.sh" || exit 99
 
 new_graph g
 fails status --admin-socket "$tmp/nothing"

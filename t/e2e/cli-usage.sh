@@ -1,7 +1,7 @@
 #!/bin/bash
 # Usage errors, help and versions: exact texts, streams and exit codes.
-. "${srcdir:-.}/t/e2e/lib.sh"
-. "$srcdir/t/e2e/clilib.sh"
+. "${srcdir:-.}/t/e2e/lib.sh" || exit 99
+. "$srcdir/t/e2e/clilib.sh" || exit 99
 
 # --- versions
 run 0 version
