@@ -127,7 +127,6 @@ END_TEST
 static void add(TCase *tc)
 {
 	tcase_add_loop_test(tc, a_table_has_its_ids_and_no_others, 0, 2);
-{
 	tcase_add_loop_test(tc, gives_every_entry_in_order, 0, 18);
 	tcase_add_test(tc, refuses_to_go_over_the_limit_without_files);
 }
