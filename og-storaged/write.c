@@ -344,7 +344,7 @@ int on_segment_get(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	l = rc == 0 ? find_layer(p->sd, &g) : NULL;
 	if (rc == 0 && !l)
 		rc = og_error_set(err, OG_ERR_GONE, "the layer asked for is not known any more");
-	if (rc == 0)
+	if (l)
 		memcpy(w->seg.sha256, l->seg.sha256.b, sizeof(w->seg.sha256));
 	if (rc == 0 && !l->in_log)
 		rc = og_journal_segment_key(p->sd->journal, g.type_id, &l->seg.id, key, err);

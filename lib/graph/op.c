@@ -3,6 +3,7 @@
 
 #include "graph/op.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/date.h"
@@ -302,6 +303,21 @@ static int go_off_loop(struct og_op *op, int (*step)(void *, uint64_t), void (*d
 	return rc;
 }
 
+/* An arena says only that it is full: the client is told of which limit. */
+static void name_limit(const struct og_op *op, struct og_error *err)
+{
+	uint64_t limit = op->ops->query_memory;
+
+	if (err->code != OG_ERR_TOO_LARGE || err->detail.kind != OG_DETAIL_NONE || !op->arena_run.over_limit)
+		return;
+	og_error_set(err, OG_ERR_TOO_LARGE, "resource limit exceeded for query_memory_bytes: actual %llu, limit %llu", (unsigned long long)limit + 1,
+		     (unsigned long long)limit);
+	err->detail.kind = OG_DETAIL_LIMIT;
+	snprintf(err->detail.name, sizeof(err->detail.name), "query_memory_bytes");
+	err->detail.expected = limit;
+	err->detail.actual = limit + 1;
+}
+
 /* What a stopped operation is told. */
 static void stop_reason(struct og_op *op)
 {
@@ -476,6 +492,7 @@ static void mutate_finished(void *arg)
 
 	op->off_loop = false;
 	stop_reason(op);
+	name_limit(op, &op->err);
 	if (op->err.code < 0)
 		op_fail(op, &op->err);
 	else
@@ -494,6 +511,7 @@ static void run_mutation(struct og_op *op)
 			mutate_commit(op);
 			return;
 		}
+		name_limit(op, &err);
 	} else {
 		rc = go_off_loop(op, mutate_step, mutate_finished, &err);
 		if (rc == 0)
