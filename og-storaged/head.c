@@ -753,6 +753,13 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 	graph_flush(arg);
 }
 
+static void warn_read_only(const struct og_journal *j)
+{
+	struct og_log_quoted q;
+
+	og_log(OG_LOG_WARN, "graph.read_only", "why=%s", og_log_quote(&q, og_journal_reason(j)));
+}
+
 static void on_opened(void *arg, struct og_journal *j, const struct og_error *err)
 {
 	struct storaged *sd = arg;
@@ -764,6 +771,8 @@ static void on_opened(void *arg, struct og_journal *j, const struct og_error *er
 	sd->open_error = *err;
 	sd->openers = NULL;
 	if (j) {
+		if (og_journal_status(j) != OG_JOURNAL_WRITABLE)
+			warn_read_only(j);
 		sd->pushed_seq = og_journal_state(j)->seq;
 		if (!sd->flush)
 			sd->flush = event_new(sd->child.base, -1, 0, on_flush, sd);
