@@ -464,6 +464,8 @@ static void mutate_commit(struct og_op *op)
 		mutate_reply(op, NULL);
 		return;
 	}
+	/* A commit that cannot be sent ends the operation at once: it stays until what it lent is free again. */
+	og_op_keep(op);
 	rc = og_graph_writeset_req(&op->ws, &op->arena_run, &req, &bodies, &nbodies, &err);
 	if (rc == 0)
 		og_graph_commit(op->snap, &req, on_written, op);
@@ -471,6 +473,7 @@ static void mutate_commit(struct og_op *op)
 		og_buf_fini(&bodies[i]);
 	if (rc < 0)
 		op_fail(op, &err);
+	og_op_release(op);
 }
 
 static int mutate_step(void *arg, uint64_t budget_us)
