@@ -290,6 +290,7 @@ static void put_settings(const struct child *c, struct og_buf *b)
 		{ "cache_bytes", NULL, o->cache_bytes },
 		{ "max_staleness_ms", NULL, o->max_staleness_ms },
 		{ "poll_ms", NULL, o->poll_ms },
+		{ "zones_fd", NULL, c->role == OG_ROLE_WORKER ? OG_CHILD_ZONES_FD : 0 },
 	};
 
 	og_put_u32(b, OG_COUNT(all));
@@ -344,8 +345,8 @@ static int spawn(struct child *c, int fd, struct og_error *err)
 	struct og_spawn s = {
 		.path = storaged ? c->m->storaged_path : c->m->worker_path,
 		.argv = argv,
-		.fds = { { fd, OG_CHILD_FD } },
-		.nfds = 1,
+		.fds = { { fd, OG_CHILD_FD }, { c->m->zones_fd, OG_CHILD_ZONES_FD } },
+		.nfds = c->role == OG_ROLE_WORKER ? 2 : 1,
 		.own_group = true,
 	};
 	int rc;

@@ -10,6 +10,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/zonedb.h"
 #include "og-master/master.h"
 #include "proc/lock.h"
 #include "proc/notify.h"
@@ -152,7 +153,7 @@ static int boot(struct master *m, char **envp, struct og_error *err)
 	if ((rc = mode_choose(m, err)) < 0)
 		return rc;
 	/* Before any other program runs: what is secret leaves our memory and our environment. */
-	if ((rc = og_secrets_take(envp, &m->secrets_fd, err)) < 0)
+	if ((rc = og_secrets_take(envp, &m->secrets_fd, err)) < 0 || (rc = og_zones_share(&m->zones_fd, err)) < 0)
 		return rc;
 	m->base = event_base_new();
 	if (!m->base)
@@ -179,13 +180,14 @@ static void finish(struct master *m)
 	}
 	og_fd_close(&m->listen_fd);
 	og_fd_close(&m->secrets_fd);
+	og_fd_close(&m->zones_fd);
 	if (m->has_config)
 		og_config_fini(&m->config);
 }
 
 int main(int argc, char **argv, char **envp)
 {
-	struct master m = { .listen_fd = -1, .secrets_fd = -1, .admin_fd = -1, .generation = 1 };
+	struct master m = { .listen_fd = -1, .secrets_fd = -1, .zones_fd = -1, .admin_fd = -1, .generation = 1 };
 	struct og_error err = { 0 };
 
 	switch (options_parse(argc, argv, &m.opt, &err)) {

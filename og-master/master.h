@@ -71,6 +71,7 @@ struct master {
 	int listen_fd;
 	char addr[80]; /* "ip:port" */
 	int secrets_fd;
+	int zones_fd; /* the tz database, one copy for all workers */
 	uint32_t held;
 	struct og_admin_addr admin_addr;
 	int admin_fd;

@@ -7,8 +7,10 @@
 #include <sys/socket.h>
 
 #include "base/date.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/sha256.h"
+#include "base/zonedb.h"
 #include "builder.h"
 #include "proc/lock.h"
 
@@ -251,14 +253,26 @@ static int http_init(struct worker *w, struct og_error *err)
 	return w->http ? 0 : err->code;
 }
 
+/* One copy of the tz database for all workers. */
+static int map_zones(struct worker *w, struct og_error *err)
+{
+	int fd = (int)og_child_setting_u64(&w->child, "zones_fd", 0), rc;
+
+	if (fd <= 0)
+		return og_zones_load(err);
+	rc = og_zones_map(fd, err);
+	og_fd_close(&fd);
+	return rc;
+}
+
 static int worker_init(struct worker *w, struct og_error *err)
 {
 	const char *uri = og_child_setting(&w->child, "graph.0.uri");
 	struct og_graph_cfg cfg = { .base = w->child.base, .uri = uri ? uri : "" };
 
-	/* Both read files, so before the lock-down. */
+	/* OpenSSL reads its files at the first digest, so before the lock-down. */
 	(void)og_sha256(OG_SLICE(""));
-	if (og_zones_load(err) < 0)
+	if (map_zones(w, err) < 0)
 		return err->code;
 	w->graph = og_graph_new(&cfg, err);
 	return w->graph ? http_init(w, err) : err->code;

@@ -2,36 +2,16 @@
 #include "config.h"
 
 #include "base/zone.h"
-#include "base/arena.h"
-#include "base/date.h"
-#include "base/fd.h"
-#include "base/map.h"
 
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
-#define ZONES_DIR "/usr/share/zoneinfo"
-#define FILE_MAX (64 * OG_KIB)
-#define DEPTH_MAX 4
+#include "base/zonedb.h"
+
 #define HEADER_BYTES 44
 #define TYPE_BYTES 6
 #define DAY_S 86400
 /* RFC 8536 lets an offset be less than 25 h west and 26 h east. */
 #define OFFSET_MAX (26 * 3600)
-
-/* Filled once before threads start, constant afterwards: the tz database of the system. */
-static struct {
-	bool loaded;
-	struct og_arena arena;
-	struct og_map names;	/* value: address of a struct file */
-} zones;
-
-struct file {
-	struct og_slice bytes;
-};
 
 /* The 64-bit block of a TZif file. */
 struct tzif {
@@ -375,111 +355,16 @@ bool og_zone_offset_tzif(struct og_slice tzif, int64_t local, int64_t *offset)
 	return open_tzif(tzif, &z) && resolve(&z, local, offset);
 }
 
+bool og_zone_valid(struct og_slice tzif)
+{
+	struct tzif z;
+
+	return open_tzif(tzif, &z);
+}
+
 bool og_zone_offset(struct og_slice name, int64_t local, int64_t *offset)
 {
-	struct og_map_entry *e = og_map_find(&zones.names, name);
-	const struct file *f;
+	struct og_slice tzif;
 
-	if (!e)
-		return false;
-	f = (const struct file *)(uintptr_t)e->value;
-	return og_zone_offset_tzif(f->bytes, local, offset);
-}
-
-static int add_zone(const char *name, struct og_slice bytes, struct og_error *err)
-{
-	struct og_slice key = og_arena_slice(&zones.arena, og_slice_str(name));
-	struct file *f = og_arena_alloc(&zones.arena, sizeof(*f));
-	struct og_map_entry *e;
-
-	if (!key.p || !f)
-		return og_error_nomem(err);
-	f->bytes = og_arena_slice(&zones.arena, bytes);
-	if (!f->bytes.p)
-		return og_error_nomem(err);
-	e = og_map_put(&zones.names, key, NULL);
-	if (!e)
-		return og_error_nomem(err);
-	e->value = (uintptr_t)f;
-	return 0;
-}
-
-static int load_dir(int parent, const char *name, const char *prefix, int depth, struct og_error *err);
-
-/* Names that are no zones although they look like one: copies for other uses. */
-static bool skipped(const char *prefix, const char *name)
-{
-	if (name[0] == '.')
-		return true;
-	return !*prefix && (!strcmp(name, "posix") || !strcmp(name, "right") || !strcmp(name, "posixrules") ||
-			    !strcmp(name, "localtime"));
-}
-
-static int load_entry(int dir, const char *name, const char *prefix, int depth, struct og_buf *scratch,
-		      struct og_error *err)
-{
-	char *path = og_arena_printf(&zones.arena, "%s%s%s", prefix, *prefix ? "/" : "", name);
-	struct og_error ignored;
-	struct tzif z;
-	int fd, rc;
-
-	if (!path)
-		return og_error_nomem(err);
-	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0) {
-		og_fd_close(&fd);
-		return load_dir(dir, name, path, depth + 1, err);
-	}
-	fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return 0;
-	og_buf_clear(scratch);
-	rc = og_fd_read_all(fd, scratch, FILE_MAX, &ignored);
-	og_fd_close(&fd);
-	if (rc < 0 || !open_tzif(og_buf_view(scratch), &z))
-		return rc == OG_ERR_NOMEM ? og_error_nomem(err) : 0;
-	return add_zone(path, og_buf_view(scratch), err);
-}
-
-/* Whatever cannot be read is left out: a zone missing makes one text invalid, not the service. */
-static int load_dir(int parent, const char *name, const char *prefix, int depth, struct og_error *err)
-{
-	struct og_buf scratch = { 0 };
-	struct dirent *e;
-	DIR *d;
-	int fd, rc = 0;
-
-	if (depth > DEPTH_MAX)
-		return 0;
-	fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	d = fdopendir(fd);
-	if (!d) {
-		og_fd_close(&fd);
-		return og_error_nomem(err);
-	}
-	while (rc == 0 && (e = readdir(d)))
-		if (!skipped(prefix, e->d_name))
-			rc = load_entry(dirfd(d), e->d_name, prefix, depth, &scratch, err);
-	closedir(d);
-	og_buf_fini(&scratch);
-	return rc;
-}
-
-int og_zones_load(struct og_error *err)
-{
-	int rc;
-
-	if (zones.loaded)
-		return 0;
-	og_arena_init(&zones.arena, 0);
-	rc = load_dir(AT_FDCWD, ZONES_DIR, "", 0, err);
-	if (rc < 0) {
-		og_map_fini(&zones.names);
-		og_arena_fini(&zones.arena);
-		return rc;
-	}
-	zones.loaded = true;
-	return 0;
+	return og_zones_find(name, &tzif) && og_zone_offset_tzif(tzif, local, offset);
 }

@@ -50,6 +50,7 @@
 #include "proc/spawn.h"
 
 #define OG_CHILD_FD 3	       /* the channel to og-master */
+#define OG_CHILD_ZONES_FD 4    /* a worker's: the tz database, for og_zones_map; the setting zones_fd says that it is there */
 #define OG_CHILD_PEERS_MAX 256 /* channels handed over at the start */
 
 struct og_child_peer {
@@ -137,6 +138,6 @@ int og_child_launch(struct event_base *base, const struct og_launch *l, pid_t *p
  *	state (open|default_deny|policy), bind (as asked for), workers (count), cpus (usable)
  *	header_timeout, body_timeout, idle_timeout, query_timeout (seconds), query_memory (bytes),
  *	inflight_max, bytes_max (per actor), cache_dir ("" = by the installation), cache_bytes (0 = by the machine),
- *	max_staleness_ms, poll_ms */
+ *	max_staleness_ms, poll_ms, zones_fd (0: none) */
 
 #endif

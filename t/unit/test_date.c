@@ -3,7 +3,9 @@
 
 #include "suite.h"
 #include "base/date.h"
+#include "base/fd.h"
 #include "base/zone.h"
+#include "base/zonedb.h"
 
 #include <stdio.h>
 
@@ -243,6 +245,49 @@ static void zone_is(const char *text, const char *utc)
 	ck_assert_msg(a == b, "%s is %lld ms off", text, (long long)(a - b));
 }
 
+/* Another process finds in the block what the folder holds. */
+START_TEST(zones_by_name_in_a_shared_block)
+{
+	struct og_error err;
+	int64_t ms;
+	int fd = -1;
+
+	ck_assert_int_eq(og_zones_share(&fd, &err), 0);
+	ck_assert(!zoned("2024-07-01T12:00:00 UTC", &ms));	/* not ours yet */
+	ck_assert_int_eq(og_zones_map(fd, &err), 0);
+	og_fd_close(&fd);
+	if (!zoned("2024-07-01T12:00:00 UTC", &ms))
+		return;		/* a system without tz database */
+	zone_is("2024-07-01T12:00:00 Europe/Berlin", "2024-07-01T10:00:00");
+	zone_is("2024-07-01T12:00:00 Asia/Kolkata", "2024-07-01T06:30:00");
+	zone_is("2024-07-01T12:00:00 Asia/Calcutta", "2024-07-01T06:30:00");	/* a link */
+	ck_assert(!zoned("2024-07-01T12:00:00 Europe", &ms));
+	ck_assert(!zoned("2024-07-01T12:00:00 Europe/Berlin2", &ms));
+}
+END_TEST
+
+/* One zone whose name or file would lie outside, and a count that the block has no room for. */
+static const uint32_t bad_blocks[][6] = {
+	{ 1, 20, 40, 20, 4, 0x41414141 },
+	{ 1, 20, 4, 0xfffffff0, 0x20, 0x41414141 },
+	{ 1, 20, 4, 20, 5, 0x41414141 },
+	{ 0xffffffff, 20, 4, 20, 4, 0x41414141 },
+};
+
+START_TEST(a_bad_block_is_never_read_past)
+{
+	int fd = -1;
+	struct og_error err;
+	int64_t ms;
+
+	ck_assert_int_eq(og_memfd_from("zones", og_slice(bad_blocks[_i], sizeof(bad_blocks[_i])), &fd, &err), 0);
+	ck_assert_int_eq(og_zones_map(fd, &err), 0);
+	ck_assert(!zoned("2024-07-01T12:00:00 AAAA", &ms));
+	ck_assert(!zoned("2024-07-01T12:00:00 B", &ms));
+	og_fd_close(&fd);
+}
+END_TEST
+
 START_TEST(zones_by_name)
 {
 	struct og_error err;
@@ -329,6 +374,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, days_beyond_the_years_are_numbers);
 	tcase_add_test(tc, times_print);
 	tcase_add_test(tc, zones_by_name);
+	tcase_add_test(tc, zones_by_name_in_a_shared_block);
+	tcase_add_loop_test(tc, a_bad_block_is_never_read_past, 0, (int)OG_COUNT(bad_blocks));
 	tcase_add_test(tc, zone_files_are_checked);
 }
 
