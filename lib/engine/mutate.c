@@ -476,6 +476,21 @@ static int finish_type(struct net_type *nt, struct og_ws_type *w, struct og_erro
 	return rc;
 }
 
+/* Without keys a commit depends on whole types: the ends of its edges, and the edges that its nodes may have. */
+static void scan_neighbours(const struct og_catalog *c, struct og_writeset *w)
+{
+	for (uint32_t i = 0; i < c->ntypes; i++) {
+		const struct og_type *t = &c->types[i];
+
+		if (t->kind != OG_EDGE)
+			continue;
+		if (w->types[i].touched)
+			w->types[t->src_type].scanned = w->types[t->dst_type].scanned = true;
+		if (w->types[t->src_type].touched || w->types[t->dst_type].touched)
+			w->types[i].scanned = true;
+	}
+}
+
 static int finish(struct mut *m, struct og_writeset *out, struct og_error *err)
 {
 	struct net *n = &m->net;
@@ -500,6 +515,8 @@ static int finish(struct mut *m, struct og_writeset *out, struct og_error *err)
 	out->read.n = og_keys_sort(out->read.keys, out->read.n);
 	out->written.n = og_keys_sort(out->written.keys, out->written.n);
 	out->all_keys = out->read.n > OG_KEYS_MAX || out->written.n > OG_KEYS_MAX;
+	if (out->all_keys)
+		scan_neighbours(n->catalog, out);
 	out->affected_nodes = n->affected_nodes;
 	out->affected_edges = n->affected_edges;
 	out->arena = n->a;

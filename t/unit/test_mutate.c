@@ -334,6 +334,36 @@ START_TEST(keys_name_what_was_read_and_written)
 }
 END_TEST
 
+/* Too many keys to list: what was looked at outside of the types written must count as read, or a node could go under its new edges. */
+START_TEST(without_keys_whole_types_are_read)
+{
+	struct og_error err = { 0 };
+	struct og_buf b = { 0 };
+
+	seed();
+	og_buf_str(&b, "() {");
+	for (int i = 0; i < 22000; i++)
+		og_buf_str(&b, " insert DocksAt { from: \"V1\" to: \"LEH\" }");
+	og_buf_str(&b, " }");
+	og_buf_byte(&b, 0);
+	ck_assert_msg(eval((const char *)b.data, NULL, &err) == 0, "%s", err.message);
+	/* One new entity each, two ends: listed. */
+	ck_assert(!g.ws.all_keys);
+	og_buf_fini(&b);
+	og_buf_str(&b, "() {");
+	for (int i = 0; i < 66000; i++)
+		og_buf_str(&b, " insert DocksAt { from: \"V1\" to: \"LEH\" }");
+	og_buf_str(&b, " }");
+	og_buf_byte(&b, 0);
+	ck_assert_msg(eval((const char *)b.data, NULL, &err) == 0, "%s", err.message);
+	og_buf_fini(&b);
+	ck_assert(g.ws.all_keys);
+	ck_assert(g.ws.types[type("node:Vessel")->type->index].scanned);
+	ck_assert(g.ws.types[type("node:Port")->type->index].scanned);
+	ck_assert(!g.ws.types[type("node:Pilot")->type->index].scanned);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_checked_fixture(tc, setup, teardown);
@@ -349,6 +379,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, card_counts_the_final_state);
 	tcase_add_test(tc, unique_looks_at_the_final_state);
 	tcase_add_test(tc, keys_name_what_was_read_and_written);
+	tcase_add_test(tc, without_keys_whole_types_are_read);
 }
 
 int main(void)
