@@ -39,13 +39,25 @@ static void end_write(struct write_call *c, enum og_write_outcome outcome, bool 
 	free(c);
 }
 
+/* An answer that is none: the channel closes, and the writer is told what is known, nothing. Returns the code. */
+static int end_unknown(struct write_call *w, const struct og_error *why)
+{
+	struct og_error told = { 0 };
+	int rc = why->code;
+
+	og_error_set(&told, OG_ERR_UNKNOWN, "the storage daemon's answer made no sense (%s): the write may or may not have been committed",
+		     why->message);
+	end_write(w, OG_WRITE_FAILED, false, NULL, &told);
+	return rc;
+}
+
 static int end_conflict(struct write_call *w, struct og_ipc_msg *m, struct og_error *err)
 {
 	struct og_wire_conflict c;
 	struct og_error told = { 0 };
 
 	if (og_wire_get_conflict(m->body, &c, err) < 0)
-		return err->code;
+		return end_unknown(w, err);
 	og_error_set(&told, OG_ERR_CONFLICT, "%.*s", OG_FMT(c.message));
 	if (!c.reevaluate)
 		name_conflict(w->snap->catalog, c.type_id, c.expected, c.actual, &told);
@@ -74,12 +86,16 @@ static int on_commit_answer(void *arg, struct og_ipc_msg *m, struct og_error *er
 	}
 	if (m->type == OG_IPC_CONFLICT)
 		return end_conflict(w, m, err);
-	if (m->type != OG_IPC_COMMITTED)
-		return og_error_set(err, OG_ERR_PEER, "COMMIT answered by %s", og_ipc_name(m->type));
+	if (m->type != OG_IPC_COMMITTED) {
+		og_error_set(err, OG_ERR_PEER, "COMMIT answered by %s", og_ipc_name(m->type));
+		return end_unknown(w, err);
+	}
 	og_arena_init(&a, 0);
 	rc = og_wire_get_committed(m->body, &a, &c, &bell, err);
 	if (rc == 0)
 		end_write(w, OG_WRITE_DONE, false, &c, NULL);
+	else
+		end_unknown(w, err);
 	og_arena_fini(&a);
 	return rc;
 }
@@ -169,21 +185,18 @@ static int on_segment(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	struct segment_call *c = arg;
 	struct og_wire_segment seg = { 0 };
 	struct og_reader r;
+	int rc = 0;
 
-	if (!m) {
-		c->cb(c->arg, NULL, err);
-		free(c);
-		return 0;
+	if (m && m->type != OG_IPC_SEGMENT) {
+		rc = og_error_set(err, OG_ERR_PEER, "SEGMENT_PUT answered by %s", og_ipc_name(m->type));
+	} else if (m) {
+		r = og_ipc_body(m);
+		og_wire_read_segment(&r, &seg);
+		rc = og_reader_end(&r, err);
 	}
-	if (m->type != OG_IPC_SEGMENT)
-		return og_error_set(err, OG_ERR_PEER, "SEGMENT_PUT answered by %s", og_ipc_name(m->type));
-	r = og_ipc_body(m);
-	og_wire_read_segment(&r, &seg);
-	if (og_reader_end(&r, err) < 0)
-		return err->code;
-	c->cb(c->arg, &seg, err);
+	c->cb(c->arg, m && rc == 0 ? &seg : NULL, err);
 	free(c);
-	return 0;
+	return rc;
 }
 
 void og_graph_segment_put(struct og_graph *g, uint32_t type_id, uint64_t rows, struct og_slice parquet, og_segment_cb cb, void *arg)

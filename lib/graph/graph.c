@@ -88,6 +88,17 @@ static void fail_slot(struct slot *s, const struct og_error *err)
 	finish_waiters(b, NULL, err);
 }
 
+/* Those who wait now take part in this look. */
+static void slot_join(struct slot *s)
+{
+	struct waiter **end = &s->asked;
+
+	while (*end)
+		end = &(*end)->next;
+	*end = s->waiting;
+	s->waiting = NULL;
+}
+
 static void unmap_bell(struct og_graph *g)
 {
 	if (g->bell)
@@ -126,14 +137,23 @@ void og_graph_attach(struct og_graph *g, struct og_chan *chan)
 
 void og_graph_detach(struct og_graph *g)
 {
+	struct waiter *all = NULL, **end = &all;
 	struct og_error err = { 0 };
 	struct slot *s;
 
+	/* The doorbell stays mapped: while it stands still, what is at hand is the newest, whoever else is there or not. */
 	g->chan = NULL;
-	unmap_bell(g);
 	graph_unavailable(&err);
-	for (s = g->slots; s; s = s->next)
-		fail_slot(s, &err);
+	/* Who is told may ask again at once, and so move slots: all are collected before. */
+	for (s = g->slots; s; s = s->next) {
+		s->asking = false;
+		slot_join(s);
+		*end = s->asked;
+		s->asked = NULL;
+		while (*end)
+			end = &(*end)->next;
+	}
+	finish_waiters(all, NULL, &err);
 	pin_fail_all(g, &err);
 }
 
@@ -157,7 +177,7 @@ static bool slot_fresh(const struct slot *s)
 		return false;
 	if (s->by_commit)
 		return true;
-	return g->bell && g->chan && __atomic_load_n(g->bell, __ATOMIC_ACQUIRE) == s->line->bell;
+	return g->bell && __atomic_load_n(g->bell, __ATOMIC_ACQUIRE) == s->line->bell;
 }
 
 static void slot_serve(struct slot *s, struct waiter *w)
@@ -202,6 +222,11 @@ static int on_opened(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	int rc;
 
 	if (!m) {
+		if (err->code == OG_ERR_NOT_FOUND) {
+			slot_drop_state(s);
+			line_unref(s->line);
+			s->line = NULL;
+		}
 		fail_slot(s, err);
 		return 0;
 	}
@@ -273,17 +298,6 @@ static int on_tail(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	}
 	slot_looked(s);
 	return 0;
-}
-
-/* Those who wait now take part in this look. */
-static void slot_join(struct slot *s)
-{
-	struct waiter **end = &s->asked;
-
-	while (*end)
-		end = &(*end)->next;
-	*end = s->waiting;
-	s->waiting = NULL;
 }
 
 static void slot_ask(struct slot *s)
@@ -464,9 +478,16 @@ int og_graph_on_head_moved(struct og_graph *g, struct og_ipc_msg *m, struct og_e
 
 int og_graph_on_bell(struct og_graph *g, struct og_ipc_msg *m, struct og_error *err)
 {
-	void *p = mmap(NULL, sizeof(uint64_t), PROT_READ, MAP_SHARED, m->fd, 0);
-	int e = errno;
+	uint64_t size;
+	void *p;
+	int e;
 
+	if (og_fd_size(m->fd, &size, err) < 0)
+		return err->code;
+	if (size < sizeof(uint64_t))
+		return og_error_set(err, OG_ERR_PEER, "a doorbell of %llu bytes", (unsigned long long)size);
+	p = mmap(NULL, sizeof(uint64_t), PROT_READ, MAP_SHARED, m->fd, 0);
+	e = errno;
 	if (p == MAP_FAILED)
 		return og_error_sys(err, e, "mapping the doorbell");
 	unmap_bell(g);

@@ -7,7 +7,8 @@
  *           the newest, and asking costs one load from memory. Without a doorbell every call joins or makes one look by og-storaged.
  * Overlay:  commits since the images were built are applied to a view when a query first needs one of their types.
  * Images:   a worker gets them from og-storaged; in direct mode the process fetches the layers and builds them itself.
- * Loss:     while og-storaged is away, calls end with OG_ERR_UNAVAILABLE; views at hand stay readable. og_graph_attach goes on with a new channel.
+ * Loss:     while og-storaged is away, what is at hand and newest (the doorbell stands still) is read on; all else ends with OG_ERR_UNAVAILABLE.
+ *           og_graph_attach goes on with a new channel.
  *
  * Threads: the loop's thread; views may be read anywhere. Callbacks come from the loop or, when everything is at hand, from within the call.
  */
@@ -53,7 +54,7 @@ struct og_graph_cfg {
 struct og_graph *og_graph_new(const struct og_graph_cfg *cfg, struct og_error *err);
 void og_graph_free(struct og_graph *g);
 void og_graph_attach(struct og_graph *g, struct og_chan *chan);
-/* The channel is gone: everything that waits ends with OG_ERR_UNAVAILABLE. */
+/* The channel is gone (freed, or in its closed()), so its open requests have had their end: everything that waits ends with OG_ERR_UNAVAILABLE. */
 void og_graph_detach(struct og_graph *g);
 const char *og_graph_uri(const struct og_graph *g);
 /* Of an open branch main, or zero. */

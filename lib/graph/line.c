@@ -411,7 +411,9 @@ struct og_view *line_view(struct og_line *l, uint32_t ncommits, const bool *type
 		l->cur = NULL;
 		v = advance(l, v, l->cur_n, ncommits, l->applied, err);
 	} else {
-		/* A new type, or an older state: from the base again. */
+		/* A new type, or an older state: from the base again. Without a view nothing is applied, and of nothing more are the images here. */
+		if (!l->cur)
+			memset(l->applied, 0, l->catalog->ntypes * sizeof(*l->applied));
 		for (uint32_t i = 0; i < l->catalog->ntypes; i++)
 			l->applied[i] |= types[i];
 		v = og_view_copy(l->base);

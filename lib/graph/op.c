@@ -48,7 +48,7 @@ struct og_op {
 	struct og_exec *exec;
 	struct og_writeset ws;
 	struct og_ulid_gen ids;		/* off the loop */
-	unsigned tries;
+	unsigned tries, reopens;
 	struct og_exec_limits limits;
 };
 
@@ -173,9 +173,11 @@ static void on_timeout(evutil_socket_t fd, short what, void *arg)
 {
 	struct og_op *op = arg;
 
+	int none = 0;
+
 	(void)fd;
 	(void)what;
-	atomic_store(&op->cancel, OG_ERR_TIMEOUT);
+	(void)atomic_compare_exchange_strong(&op->cancel, &none, OG_ERR_TIMEOUT);
 }
 
 static int copy_opt(struct og_op *op, struct og_slice in, struct og_slice *out, struct og_error *err)
@@ -528,8 +530,8 @@ static void on_pinned(void *arg, struct og_view *v, const struct og_error *err)
 	struct og_op *op = arg;
 
 	if (!v) {
-		/* Its images were given up meanwhile: the state is taken again, with the images of now. */
-		if (err->code == OG_ERR_GONE && !op->snapshot.p && op->tries++ < REEVALUATIONS) {
+		/* Its images were given up meanwhile: the state is taken again, with the images of now. No write raced. */
+		if (err->code == OG_ERR_GONE && op->reopens++ < REEVALUATIONS) {
 			mutate_again(op);
 			return;
 		}

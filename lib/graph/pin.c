@@ -28,7 +28,7 @@ struct pin_job {
 	size_t nneeds;
 	og_view_cb cb;
 	void *arg;
-	unsigned tries;
+	bool doomed;			/* what it waits for does not come */
 	struct pin_job *next;
 };
 
@@ -76,6 +76,7 @@ static void fetch_remove(struct og_graph *g, struct fetch *f)
 }
 
 static bool job_try(struct pin_job *j);
+static bool job_waits_for(const struct pin_job *j, const struct fetch *f);
 
 /* Something arrived: every job looks again whether it can go on. */
 static void retry_jobs(struct og_graph *g)
@@ -91,11 +92,25 @@ static void retry_jobs(struct og_graph *g)
 	}
 }
 
-static void fail_jobs_of(struct og_graph *g, const struct og_error *err)
+/*
+ * What f asked for does not come: whoever needs it cannot go on. With GONE its line is of the past: the next who asks for that state opens it again.
+ * Marks first, ends later: an end may start or end others.
+ */
+static void fail_jobs_of(struct og_graph *g, const struct fetch *f, const struct og_error *err)
 {
-	/* Whoever needs that image cannot go on; others do not exist in practice, and may ask again. */
-	while (g->jobs)
-		job_end(g->jobs, NULL, err);
+	bool found;
+
+	for (struct pin_job *j = g->jobs; j; j = j->next)
+		j->doomed = job_waits_for(j, f);
+	do {
+		found = false;
+		for (struct pin_job *j = g->jobs; j && !found; j = j->next)
+			if (j->doomed) {
+				found = true;
+				j->snap->line->reopen |= err->code == OG_ERR_GONE;
+				job_end(j, NULL, err);
+			}
+	} while (found);
 }
 
 /* ---- images from og-storaged ---- */
@@ -113,20 +128,15 @@ static void pin_everywhere(struct og_graph *g, struct og_img *img)
 
 static int on_image(void *arg, struct og_ipc_msg *m, struct og_error *err)
 {
-	struct fetch *f = arg;
+	struct fetch *f = arg, gone = *f;
 	struct og_graph *g = f->graph;
-	struct og_img_key key = f->key;
 	struct og_img *img = NULL;
 
 	fetch_remove(g, f);
-	if (!m) {
-		fail_jobs_of(g, err);
-		return 0;
-	}
-	if (m->type != OG_IPC_IMAGE)
+	if (m && m->type != OG_IPC_IMAGE)
 		return og_error_set(err, OG_ERR_PEER, "IMAGE_GET answered by %s", og_ipc_name(m->type));
-	if (og_img_open(m->fd, &key, &img, err) < 0) {
-		fail_jobs_of(g, err);
+	if (!m || og_img_open(m->fd, &gone.key, &img, err) < 0) {
+		fail_jobs_of(g, &gone, err);
 		return 0;
 	}
 	g->stats.images++;
@@ -195,7 +205,7 @@ static bool digest_fits(const struct og_line *l, uint32_t type, uint32_t index, 
 
 static int on_layer(void *arg, struct og_ipc_msg *m, struct og_error *err)
 {
-	struct fetch *f = arg;
+	struct fetch *f = arg, gone = *f;
 	struct og_graph *g = f->graph;
 	struct og_line *l = line_ref(f->line);
 	struct line_layers *y = &l->layers[f->type];
@@ -204,7 +214,7 @@ static int on_layer(void *arg, struct og_ipc_msg *m, struct og_error *err)
 
 	fetch_remove(g, f);
 	if (!m) {
-		fail_jobs_of(g, err);
+		fail_jobs_of(g, &gone, err);
 	} else if (m->type != OG_IPC_SEGMENT_FD) {
 		rc = og_error_set(err, OG_ERR_PEER, "SEGMENT_GET answered by %s", og_ipc_name(m->type));
 	} else {
@@ -217,7 +227,7 @@ static int on_layer(void *arg, struct og_ipc_msg *m, struct og_error *err)
 		if (rc == 0 && len > UINT64_MAX - off)
 			rc = og_error_set(err, OG_ERR_PEER, "a layer that ends beyond the end of memory");
 		if (rc == 0 && og_map_file(m->fd, off + len, &y->maps[index], err) < 0) {
-			fail_jobs_of(g, err);
+			fail_jobs_of(g, &gone, err);
 		} else if (rc == 0) {
 			y->layers[index].bytes = og_slice(y->maps[index].p + off, len);
 			y->have[index] = !check || digest_fits(l, type, index, sha, err);
@@ -308,32 +318,71 @@ static int job_images(struct pin_job *j, const bool *types, const struct og_need
 		rc = build_local(l, needs, n, err);
 		return rc < 0 ? rc : 1;
 	}
-	for (size_t i = 0; i < missing && i < OG_COUNT(keys); i++)
-		if ((rc = fetch_image(j->graph, &keys[i], err)) < 0)
+	for (size_t i = 0; i < missing && i < OG_COUNT(keys); i++) {
+		rc = fetch_image(j->graph, &keys[i], err);
+		/* A channel with all its requests open: whatever arrives next has this job look again. */
+		if (rc == OG_ERR_UNAVAILABLE && j->graph->fetches && og_chan_alive(j->graph->chan)) {
+			og_error_clear(err);
+			return 0;
+		}
+		if (rc < 0)
 			return rc;
+	}
 	return 0;
+}
+
+/* The types whose images and deltas a job needs, and the images. Both on the heap. */
+static int job_needs(const struct pin_job *j, bool **types, struct og_need **needs, size_t *n, struct og_error *err)
+{
+	struct og_line *l = j->snap->line;
+
+	*types = calloc(l->catalog->ntypes ? l->catalog->ntypes : 1, sizeof(**types));
+	if (!*types)
+		return og_error_nomem(err);
+	line_closure(l, j->needs, j->nneeds, *types);
+	/* Types whose deltas are applied already go along with the newest view. */
+	for (uint32_t i = 0; l->cur && l->cur_n <= j->snap->ncommits && i < l->catalog->ntypes; i++)
+		(*types)[i] |= l->applied[i];
+	return line_needs(l, j->snap->ncommits, *types, j->needs, j->nneeds, needs, n, err);
+}
+
+static bool job_waits_for(const struct pin_job *j, const struct fetch *f)
+{
+	struct og_line *l = j->snap->line;
+	struct og_img_key keys[256];
+	struct og_need *needs = NULL;
+	struct og_error err = { 0 };
+	bool *types = NULL, yes = false;
+	size_t n = 0, missing;
+
+	if (f->layer && f->line != l)
+		return false;
+	if (job_needs(j, &types, &needs, &n, &err) < 0) {
+		yes = true;
+	} else if (f->layer) {
+		yes = types[f->type];
+	} else {
+		missing = og_view_missing(l->base, needs, n, keys, OG_COUNT(keys));
+		/* Of very many only the first are asked for. */
+		for (size_t i = 0; !yes && i < missing && i < OG_COUNT(keys); i++)
+			yes = memcmp(&keys[i], &f->key, sizeof(f->key)) == 0;
+	}
+	free(types);
+	free(needs);
+	return yes;
 }
 
 /* true: the job has ended (and is freed). */
 static bool job_try(struct pin_job *j)
 {
 	struct og_line *l = j->snap->line;
-	bool *types = calloc(l->catalog->ntypes ? l->catalog->ntypes : 1, sizeof(*types));
 	struct og_error err = { 0 };
 	struct og_need *needs = NULL;
 	struct og_view *v = NULL;
+	bool *types = NULL;
 	size_t n = 0;
-	int rc = 0;
+	int rc = job_needs(j, &types, &needs, &n, &err);
 
-	if (!types)
-		rc = og_error_nomem(&err);
-	if (rc == 0) {
-		line_closure(l, j->needs, j->nneeds, types);
-		/* Types whose deltas are applied already go along with the newest view. */
-		for (uint32_t i = 0; l->cur && l->cur_n <= j->snap->ncommits && i < l->catalog->ntypes; i++)
-			types[i] |= l->applied[i];
-		rc = line_needs(l, j->snap->ncommits, types, j->needs, j->nneeds, &needs, &n, &err);
-	}
 	if (rc == 0)
 		rc = job_images(j, types, needs, n, &err);
 	if (rc == 1) {

@@ -78,6 +78,9 @@ static int make_key(struct og_buf *b, const struct og_catalog *cat, struct og_sl
 {
 	og_buf_clear(b);
 	og_buf_append(b, cat->digest, sizeof(cat->digest));
+	/* The same text can name other types: one that was dropped comes back with another id. */
+	for (uint32_t i = 0; i < cat->ntypes; i++)
+		og_buf_append(b, &cat->types[i].id, sizeof(cat->types[i].id));
 	og_buf_byte(b, name.p != NULL);
 	og_buf_append(b, &name.len, sizeof(name.len));
 	og_buf_slice(b, name);
