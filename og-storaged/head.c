@@ -64,7 +64,7 @@ static void contents_trim(struct storaged *sd)
 	if (sd->ncontents <= CONTENTS_MAX)
 		return;
 	for (p = &sd->contents; *p; p = &(*p)->next)
-		if (!oldest || (*p)->used < (*oldest)->used)
+		if (!(*p)->bases && (!oldest || (*p)->used < (*oldest)->used))
 			oldest = p;
 	if (oldest) {
 		struct content *c = *oldest;
@@ -114,18 +114,30 @@ static void base_free(struct base *b)
 {
 	if (!b)
 		return;
+	for (size_t i = 0; b->contents && i < b->state->ntables; i++)
+		if (b->contents[i])
+			b->contents[i]->bases--;
 	og_branch_unref(b->state);
+	free(b->contents);
 	free(b->keys);
 	free(b);
 }
 
-static struct base *base_make(struct storaged *sd, const struct og_branch *br, struct og_error *err)
+/* `held`: readers follow it, so what it consists of must stay known. */
+static struct base *base_make(struct storaged *sd, const struct og_branch *br, bool held, struct og_error *err)
 {
 	struct base *b = calloc(1, sizeof(*b));
+	size_t n = br->ntables ? br->ntables : 1;
 
 	if (b)
-		b->keys = calloc(br->ntables ? br->ntables : 1, sizeof(*b->keys));
-	if (!b || !b->keys) {
+		b->keys = calloc(n, sizeof(*b->keys));
+	if (b && held)
+		b->contents = calloc(n, sizeof(struct content *));
+	if (!b || !b->keys || (held && !b->contents)) {
+		if (b) {
+			free(b->contents);
+			free(b->keys);
+		}
 		free(b);
 		og_error_nomem(err);
 		return NULL;
@@ -141,6 +153,10 @@ static struct base *base_make(struct storaged *sd, const struct og_branch *br, s
 			return NULL;
 		}
 		b->keys[i] = c->key;
+		if (held) {
+			c->bases++;
+			b->contents[i] = c;
+		}
 	}
 	return b;
 }
@@ -153,26 +169,27 @@ static struct base *base_find(struct storaged *sd, const struct og_ulid *branch)
 	return NULL;
 }
 
-/* Commits that no base needs any more go. */
+/* Commits that are in the base of their branch, or whose branch has none, go. Those that nobody was told of yet stay. */
 static void recents_trim(struct storaged *sd)
 {
-	uint64_t low = UINT64_MAX;
+	size_t n = 0;
 
-	for (const struct base *b = sd->bases; b; b = b->next)
-		low = OG_MIN(low, b->state->seq);
-	while (sd->first_recent < sd->nrecents && sd->recents[sd->first_recent]->seq <= low)
-		free(sd->recents[sd->first_recent++]);
-	if (sd->first_recent > 1024 && sd->first_recent * 2 > sd->nrecents) {
-		sd->nrecents -= sd->first_recent;
-		memmove(sd->recents, sd->recents + sd->first_recent, sd->nrecents * sizeof(*sd->recents));
-		sd->first_recent = 0;
+	for (size_t i = 0; i < sd->nrecents; i++) {
+		struct recent *r = sd->recents[i];
+		const struct base *b = base_find(sd, &r->branch);
+
+		if (r->seq <= sd->pushed_seq && (!b || r->seq <= b->state->seq))
+			free(r);
+		else
+			sd->recents[n++] = r;
 	}
+	sd->nrecents = n;
 }
 
 /* The branch's state of now becomes its base. */
 static struct base *base_renew(struct storaged *sd, const struct og_branch *br, struct og_error *err)
 {
-	struct base *b = base_make(sd, br, err), **p;
+	struct base *b = base_make(sd, br, true, err), **p;
 
 	if (!b)
 		return NULL;
@@ -204,7 +221,9 @@ static bool base_is_old(const struct base *b)
 {
 	uint64_t limit = OG_MAX(DELTA_ROWS_MIN, base_rows(b) / 8);
 
-	return b->delta_rows > limit || b->delta_commits > DELTA_COMMITS_MAX || b->delta_bytes > OG_MAX(DELTA_BYTES_MAX, limit * 64);
+	/* However large the base, its commits must fit into one message. */
+	return b->delta_rows > limit || b->delta_commits > DELTA_COMMITS_MAX ||
+	       b->delta_bytes > OG_MIN(OG_MAX(DELTA_BYTES_MAX, limit * 64), TAIL_MAX);
 }
 
 /* ---- commits above the bases ---- */
@@ -291,7 +310,8 @@ void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_
 		const struct og_record *rec = &ev->object->records[i];
 		struct og_wire_commit c;
 
-		if (rec->kind != OG_REC_COMMIT)
+		/* Whoever follows a branch has opened it, so it has a base. */
+		if (rec->kind != OG_REC_COMMIT || !base_find(sd, &rec->commit.branch))
 			continue;
 		og_buf_clear(&b);
 		if (wire_commit(ev->object, rec, &a, true, &c, &err) == 0) {
@@ -302,8 +322,7 @@ void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_
 		}
 		/* Readers cannot be told what it is: they open again. */
 		og_log(OG_LOG_ERROR, "commit.tell", "seq=%llu why=\"%s\"", (unsigned long long)ev->object->seq, err.message);
-		if (base_find(sd, &rec->commit.branch))
-			base_find(sd, &rec->commit.branch)->delta_rows = UINT64_MAX / 2;
+		base_find(sd, &rec->commit.branch)->delta_rows = UINT64_MAX / 2;
 	}
 	og_buf_fini(&b);
 	og_arena_fini(&a);
@@ -393,7 +412,7 @@ void graph_flush(struct storaged *sd)
 	for (struct peer *p = sd->peers; p; p = p->next)
 		peer_send_bell(p);
 	bell = og_journal_bell_value(sd->journal);
-	for (i = sd->nrecents; i > sd->first_recent && sd->recents[i - 1]->seq > sd->pushed_seq; i--)
+	for (i = sd->nrecents; i > 0 && sd->recents[i - 1]->seq > sd->pushed_seq; i--)
 		;
 	put_tail(&b, NULL, sd->pushed_seq, seq, bell, false, sd->recents + i, sd->nrecents - i, NULL);
 	sd->pushed_seq = seq;
@@ -419,20 +438,12 @@ void peer_send_bell(struct peer *p)
 
 struct opener {
 	struct storaged *sd;
-	struct peer *peer;
+	uint64_t peer;
 	uint32_t request;
 	struct og_arena arena;
 	struct og_wire_open open;
 	struct opener *next;
 };
-
-static bool peer_alive(struct storaged *sd, const struct peer *p)
-{
-	for (const struct peer *q = sd->peers; q; q = q->next)
-		if (q == p)
-			return true;
-	return false;
-}
 
 static void opener_free(struct opener *o)
 {
@@ -442,8 +453,10 @@ static void opener_free(struct opener *o)
 
 static void opener_fail(struct opener *o, const struct og_error *err)
 {
-	if (peer_alive(o->sd, o->peer))
-		og_chan_fail(o->peer->chan, o->request, err);
+	struct peer *p = peer_find(o->sd, o->peer);
+
+	if (p)
+		og_chan_fail(p->chan, o->request, err);
 	opener_free(o);
 }
 
@@ -498,6 +511,7 @@ static void answer_head(struct opener *o, const struct base *b, bool moving)
 	struct og_wire_head h = { .graph = og_journal_state(sd->journal)->graph, .branch = b->branch, .branch_name = b->state->name,
 				  .base_commit = b->state->head, .base_seq = b->state->seq, .base_version = b->state->version,
 				  .schema = b->state->schema->text };
+	struct peer *p = peer_find(sd, o->peer);
 	struct og_error err = { 0 };
 	struct og_buf buf = { 0 };
 	uint32_t count = 0;
@@ -510,7 +524,7 @@ static void answer_head(struct opener *o, const struct base *b, bool moving)
 	if (rc == 0) {
 		og_wire_put_head(&buf, &h);
 		at = buf.len;
-		for (size_t i = sd->first_recent; moving && i < sd->nrecents; i++) {
+		for (size_t i = 0; moving && i < sd->nrecents; i++) {
 			const struct recent *r = sd->recents[i];
 
 			if (r->seq <= b->state->seq || og_ulid_cmp(&r->branch, &b->branch) != 0)
@@ -522,8 +536,8 @@ static void answer_head(struct opener *o, const struct base *b, bool moving)
 		if (rc == 0)
 			memcpy(buf.data + at - sizeof(count), &count, sizeof(count));
 	}
-	if (rc == 0 && peer_alive(sd, o->peer))
-		rc = og_chan_answer(o->peer->chan, o->request, OG_IPC_GRAPH_HEAD, &buf, -1, &err);
+	if (rc == 0 && p)
+		rc = og_chan_answer(p->chan, o->request, OG_IPC_GRAPH_HEAD, &buf, -1, &err);
 	og_buf_fini(&buf);
 	if (rc < 0)
 		opener_fail(o, &err);
@@ -545,7 +559,7 @@ static void open_branch(struct opener *o)
 	}
 	b = base_find(sd, &br->id);
 	/* Layers are told only as they are now: in direct mode the base is the present state. */
-	if (!b || (o->open.want_layers && b->state->seq != br->seq))
+	if (!b || base_is_old(b) || (o->open.want_layers && b->state->seq != br->seq))
 		b = base_renew(sd, br, &err);
 	if (!b) {
 		opener_fail(o, &err);
@@ -564,7 +578,7 @@ static void on_snapshot(void *arg, const struct og_branch *state, const struct o
 		opener_fail(o, err);
 		return;
 	}
-	b = base_make(o->sd, state, &e);
+	b = base_make(o->sd, state, false, &e);
 	if (!b) {
 		opener_fail(o, &e);
 		return;
@@ -627,7 +641,7 @@ int on_graph_open(void *arg, struct og_ipc_msg *m, struct og_error *err)
 		return 0;
 	}
 	o->sd = p->sd;
-	o->peer = p;
+	o->peer = p->id;
 	o->request = m->request;
 	og_arena_init(&o->arena, 0);
 	body = og_arena_slice(&o->arena, m->body);
@@ -657,22 +671,22 @@ int on_graph_open(void *arg, struct og_ipc_msg *m, struct og_error *err)
 
 struct catcher {
 	struct storaged *sd;
-	struct peer *peer;
+	uint64_t peer;
 	uint32_t request;
 	struct og_wire_catchup c;
 };
 
-static void answer_tail(struct catcher *c, const struct og_branch *br)
+static void answer_tail(struct catcher *c, struct peer *p, const struct og_branch *br)
 {
 	struct storaged *sd = c->sd;
 	struct base *b = base_find(sd, &br->id);
 	uint64_t seq = og_journal_state(sd->journal)->seq;
-	bool reopen = !b || b->state->seq != c->c.base_seq;
+	bool reopen = !b || b->state->seq != c->c.base_seq || base_is_old(b);
 	struct og_error err = { 0 };
 	struct og_buf buf = { 0 };
 	size_t i = sd->nrecents;
 
-	while (i > sd->first_recent && sd->recents[i - 1]->seq > c->c.seq)
+	while (i > 0 && sd->recents[i - 1]->seq > c->c.seq)
 		i--;
 	if (!reopen)
 		put_tail(&buf, &br->id, c->c.seq, seq, og_journal_bell_value(sd->journal), false, sd->recents + i, sd->nrecents - i, &br->id);
@@ -684,28 +698,29 @@ static void answer_tail(struct catcher *c, const struct og_branch *br)
 	if (reopen)
 		put_tail(&buf, &br->id, c->c.seq, seq, 0, true, NULL, 0, NULL);
 	if (og_buf_ok(&buf, &err) == 0)
-		(void)og_chan_answer(c->peer->chan, c->request, OG_IPC_TAIL, &buf, -1, &err);
+		(void)og_chan_answer(p->chan, c->request, OG_IPC_TAIL, &buf, -1, &err);
 	if (err.code < 0)
-		og_chan_fail(c->peer->chan, c->request, &err);
+		og_chan_fail(p->chan, c->request, &err);
 	og_buf_fini(&buf);
 }
 
 static void on_caught(void *arg, const struct og_error *err)
 {
 	struct catcher *c = arg;
+	struct peer *p = peer_find(c->sd, c->peer);
 	const struct og_branch *br;
 	struct og_error e = { 0 };
 
-	if (peer_alive(c->sd, c->peer)) {
+	if (p) {
 		graph_flush(c->sd);
 		br = err->code < 0 ? NULL : og_state_branch(og_journal_state(c->sd->journal), &c->c.branch);
 		if (err->code < 0) {
-			og_chan_fail(c->peer->chan, c->request, err);
+			og_chan_fail(p->chan, c->request, err);
 		} else if (!br || !br->live) {
 			og_error_set(&e, OG_ERR_NOT_FOUND, "branch not found");
-			og_chan_fail(c->peer->chan, c->request, &e);
+			og_chan_fail(p->chan, c->request, &e);
 		} else {
-			answer_tail(c, br);
+			answer_tail(c, p, br);
 		}
 	}
 	free(c);
@@ -727,7 +742,7 @@ int on_catch_up(void *arg, struct og_ipc_msg *m, struct og_error *err)
 		og_chan_fail(p->chan, m->request, err);
 		return 0;
 	}
-	*c = (struct catcher){ p->sd, p, m->request, w };
+	*c = (struct catcher){ p->sd, p->id, m->request, w };
 	if (w.confirm)
 		og_journal_confirm(p->sd->journal, on_caught, c);
 	else
@@ -737,7 +752,33 @@ int on_catch_up(void *arg, struct og_ipc_msg *m, struct og_error *err)
 
 /* ---- opening and closing the graph ---- */
 
-const struct og_journal_hooks storaged_hooks = { .applied = graph_opened_hook, .fold = job_fold };
+static void on_leave(evutil_socket_t fd, short what, void *arg)
+{
+	struct storaged *sd = arg;
+
+	(void)fd;
+	(void)what;
+	event_base_loopbreak(sd->child.base);
+}
+
+/*
+ * The graph was made anew, or removed, by another process: nothing here is about what lies in the store now. We leave, as after a crash: og-master starts
+ * another one, and workers open again. Answers under way get a moment to be read.
+ */
+static void on_status(void *arg, struct og_journal *j)
+{
+	static const struct timeval soon = { 0, 100000 };
+	struct storaged *sd = arg;
+
+	if (og_journal_status(j) != OG_JOURNAL_ENDED || sd->leave)
+		return;
+	og_log(OG_LOG_WARN, "graph.ended", "why=%s", "the graph was re-initialised or removed");
+	sd->leave = evtimer_new(sd->child.base, on_leave, sd);
+	if (!sd->leave || evtimer_add(sd->leave, &soon) < 0)
+		event_base_loopbreak(sd->child.base);
+}
+
+const struct og_journal_hooks storaged_hooks = { .applied = graph_opened_hook, .status = on_status, .fold = job_fold };
 static const struct og_journal_hooks direct_hooks = { .applied = graph_opened_hook };
 
 struct og_journal_config storaged_config(struct storaged *sd)
@@ -818,14 +859,16 @@ void graph_close(struct storaged *sd)
 		free(c);
 	}
 	sd->ncontents = 0;
-	for (size_t i = sd->first_recent; i < sd->nrecents; i++)
+	for (size_t i = 0; i < sd->nrecents; i++)
 		free(sd->recents[i]);
 	free(sd->recents);
 	sd->recents = NULL;
-	sd->nrecents = sd->cap_recents = sd->first_recent = 0;
+	sd->nrecents = sd->cap_recents = 0;
 	if (sd->flush)
 		event_free(sd->flush);
-	sd->flush = NULL;
+	if (sd->leave)
+		event_free(sd->leave);
+	sd->flush = sd->leave = NULL;
 	og_journal_close(sd->journal);
 	sd->journal = NULL;
 }

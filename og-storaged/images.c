@@ -44,8 +44,10 @@ static void image_free(struct storaged *sd, struct image *i)
 		i->waiting = w->next;
 		free(w);
 	}
-	if (i->fd >= 0)
+	if (i->fd >= 0) {
 		sd->image_bytes -= i->bytes;
+		sd->image_fds--;
+	}
 	og_fd_close(&i->fd);
 	og_buf_fini(&i->key_bytes);
 	free(i);
@@ -69,24 +71,20 @@ struct image *image_find(struct storaged *sd, const struct og_wire_image *k)
 	return e ? (struct image *)(uintptr_t)e->value : NULL;
 }
 
-struct image *image_want(struct storaged *sd, const struct og_wire_image *k, bool build, struct og_error *err)
+static struct image *image_new(struct storaged *sd, const struct og_wire_image *k, struct og_error *err)
 {
-	struct image *i = image_find(sd, k);
-	struct og_map_entry *e;
+	struct image *i = calloc(1, sizeof(*i));
+	struct og_map_entry *e = NULL;
 
-	if (i || !build)
-		return i;
-	i = calloc(1, sizeof(*i));
-	if (!i) {
-		og_error_nomem(err);
-		return NULL;
+	if (i) {
+		i->key = *k;
+		i->fd = -1;
+		og_wire_put_image(&i->key_bytes, k);
+		e = i->key_bytes.failed ? NULL : og_map_put(&sd->images, og_buf_view(&i->key_bytes), NULL);
 	}
-	i->key = *k;
-	i->fd = -1;
-	og_wire_put_image(&i->key_bytes, k);
-	e = i->key_bytes.failed ? NULL : og_map_put(&sd->images, og_buf_view(&i->key_bytes), NULL);
 	if (!e) {
-		og_buf_fini(&i->key_bytes);
+		if (i)
+			og_buf_fini(&i->key_bytes);
 		free(i);
 		og_error_nomem(err);
 		return NULL;
@@ -94,23 +92,34 @@ struct image *image_want(struct storaged *sd, const struct og_wire_image *k, boo
 	e->value = (uintptr_t)i;
 	i->next = sd->image_list;
 	sd->image_list = i;
-	if (job_add(sd, k, err) < 0) {
+	return i;
+}
+
+struct image *image_want(struct storaged *sd, const struct og_wire_image *k, bool build, struct og_error *err)
+{
+	struct image *i = image_find(sd, k);
+
+	if (i || !build)
+		return i;
+	i = image_new(sd, k, err);
+	if (i && job_add(sd, k, err) < 0) {
 		image_free(sd, i);
 		return NULL;
 	}
 	return i;
 }
 
-/* Over the budget: the least recently asked for go. Workers that have them mapped keep them; what is asked for again is built again. */
-static void evict(struct storaged *sd)
+/* Over the budget: the least recently asked for go, but not the one just built. Workers that have them mapped keep them; what is asked for again is built
+ * again. */
+static void evict(struct storaged *sd, const struct image *keep)
 {
-	while (sd->image_bytes > sd->image_budget) {
+	while (sd->image_bytes > sd->image_budget || sd->image_fds > sd->image_fds_max) {
 		struct image *oldest = NULL;
 
 		for (struct image *i = sd->image_list; i; i = i->next)
-			if (i->fd >= 0 && (!oldest || i->used < oldest->used))
+			if (i->fd >= 0 && i != keep && (!oldest || i->used < oldest->used))
 				oldest = i;
-		if (!oldest || !oldest->next)
+		if (!oldest)
 			return;
 		og_log(OG_LOG_DEBUG, "image.evict", "type=%u bytes=%llu", oldest->key.type_id, (unsigned long long)oldest->bytes);
 		image_free(sd, oldest);
@@ -122,32 +131,12 @@ void image_built(struct storaged *sd, const struct og_wire_image *k, int fd, uin
 	struct og_error err = { 0 };
 	struct image *i = image_find(sd, k);
 
+	if (!i)
+		i = image_new(sd, k, &err);	/* a part of a column that nobody asked for yet: kept all the same */
 	if (!i) {
-		/* A part of a column that nobody asked for yet: kept all the same. */
-		i = calloc(1, sizeof(*i));
-		if (i) {
-			struct og_map_entry *e;
-
-			i->key = *k;
-			i->fd = -1;
-			og_wire_put_image(&i->key_bytes, k);
-			e = i->key_bytes.failed ? NULL : og_map_put(&sd->images, og_buf_view(&i->key_bytes), NULL);
-			if (e) {
-				e->value = (uintptr_t)i;
-				i->next = sd->image_list;
-				sd->image_list = i;
-			} else {
-				og_buf_fini(&i->key_bytes);
-				free(i);
-				i = NULL;
-			}
-		}
-		if (!i) {
-			og_error_nomem(&err);
-			og_log(OG_LOG_ERROR, "image.keep", "why=\"%s\"", err.message);
-			og_fd_close(&fd);
-			return;
-		}
+		og_log(OG_LOG_ERROR, "image.keep", "why=\"%s\"", err.message);
+		og_fd_close(&fd);
+		return;
 	}
 	if (i->fd >= 0) {
 		og_fd_close(&fd);
@@ -157,6 +146,7 @@ void image_built(struct storaged *sd, const struct og_wire_image *k, int fd, uin
 	i->bytes = bytes;
 	i->used = ++sd->clock;
 	sd->image_bytes += bytes;
+	sd->image_fds++;
 	while (i->waiting) {
 		struct waiting *w = i->waiting;
 
@@ -164,7 +154,7 @@ void image_built(struct storaged *sd, const struct og_wire_image *k, int fd, uin
 		image_answer(sd, i, w->peer, w->request);
 		free(w);
 	}
-	evict(sd);
+	evict(sd, i);
 }
 
 void image_failed(struct storaged *sd, const struct og_wire_image *k, const struct og_error *err)
@@ -263,6 +253,9 @@ void images_prebuild(struct storaged *sd, const struct base *old, const struct b
 		struct og_wire_hash128 none = { 0 };
 
 		next = i->next;
+		/* An end without rows has no name that could be followed. */
+		if (k.what == IMG_ADJ && (memcmp(&k.src, &none, sizeof(none)) == 0 || memcmp(&k.dst, &none, sizeof(none)) == 0))
+			continue;
 		if (!renamed(old, new, k.type_id, &k.content))
 			continue;
 		if (memcmp(&k.src, &none, sizeof(none)) != 0)

@@ -11,6 +11,8 @@
 
 #define JOBS_SENT_MAX 2u	/* at the builder at one time: it has one thread, the second waits in its socket */
 #define BUILDER_DEATHS_MAX 2u	/* an input that kills the builder so often is damaged */
+#define JOBS_READY_MAX 4u	/* gathered and not sent yet: their inputs are descriptors */
+#define RETRY_MS 20
 #define PART_SHIFT 20		/* rows of an image part, as in image/image.h */
 
 enum { IMG_IDS = 1, IMG_IDX = 2 };
@@ -33,7 +35,8 @@ struct job {
 	uint32_t nwants, cap_wants;
 	struct job_layer *layers;	/* base up */
 	uint32_t nlayers, fetching;
-	bool fetched, sent, done;
+	bool fetched, sent;
+	uint64_t sent_to, sent_as;	/* builder, order among all that were sent; kept until it is sent again */
 	unsigned deaths;
 	struct og_error err;
 	/* folding */
@@ -46,22 +49,34 @@ struct job {
 	struct job *next;
 };
 
-static void job_free(struct job *j)
+static void job_unlink(struct job *j)
 {
 	struct job **p;
 
 	for (p = &j->sd->jobs; *p; p = &(*p)->next)
 		if (*p == j) {
 			*p = j->next;
-			break;
+			return;
 		}
+}
+
+static void drop_layers(struct job *j)
+{
 	for (uint32_t i = 0; i < j->nlayers; i++) {
 		og_layer_unref(j->layers[i].layer);
 		og_fd_close(&j->layers[i].fd);
 		og_buf_fini(&j->layers[i].body);
 	}
-	og_fd_close(&j->out_fd);
 	free(j->layers);
+	j->layers = NULL;
+	j->nlayers = 0;
+}
+
+static void job_free(struct job *j)
+{
+	job_unlink(j);
+	drop_layers(j);
+	og_fd_close(&j->out_fd);
 	free(j->wants);
 	free(j->keep);
 	free(j);
@@ -71,6 +86,9 @@ void jobs_free(struct storaged *sd)
 {
 	while (sd->jobs)
 		job_free(sd->jobs);
+	if (sd->jobs_retry)
+		event_free(sd->jobs_retry);
+	sd->jobs_retry = NULL;
 }
 
 /* Damage is told with the type whose rows cannot be had. */
@@ -84,11 +102,12 @@ static void name_type(struct job *j)
 	}
 }
 
-/* The job has come to its end, well or not. */
+/* The job has come to its end, well or not. Whom it tells may start others: it is not among them any more. */
 static void job_end(struct job *j)
 {
 	struct storaged *sd = j->sd;
 
+	job_unlink(j);
 	if (j->err.code == OG_ERR_CORRUPT)
 		name_type(j);
 	if (j->err.code < 0)
@@ -121,6 +140,7 @@ static struct job *job_new(struct storaged *sd, enum og_wire_job kind, uint32_t 
 	for (end = &sd->jobs; *end; end = &(*end)->next)
 		;
 	*end = j;
+	sd->jobs_again = true;
 	return j;
 }
 
@@ -139,10 +159,21 @@ static int take_layers(struct job *j, struct og_layer *top, uint32_t skip_base, 
 	return 0;
 }
 
+static bool same_hash(const struct og_wire_hash128 *a, const struct og_wire_hash128 *b)
+{
+	return a->hi == b->hi && a->lo == b->lo;
+}
+
+static bool same_image(const struct og_wire_image *a, const struct og_wire_image *b)
+{
+	return a->type_id == b->type_id && a->what == b->what && a->prop_id == b->prop_id && a->part == b->part &&
+	       same_hash(&a->content, &b->content) && same_hash(&a->src, &b->src) && same_hash(&a->dst, &b->dst);
+}
+
 static int add_want(struct job *j, const struct og_wire_image *k, struct og_error *err)
 {
 	for (uint32_t i = 0; i < j->nwants; i++)
-		if (memcmp(&j->wants[i], k, sizeof(*k)) == 0)
+		if (same_image(&j->wants[i], k))
 			return 0;
 	if (j->nwants == j->cap_wants) {
 		uint32_t cap = j->cap_wants ? 2 * j->cap_wants : 8;
@@ -155,11 +186,6 @@ static int add_want(struct job *j, const struct og_wire_image *k, struct og_erro
 	}
 	j->wants[j->nwants++] = *k;
 	return 0;
-}
-
-static bool same_hash(const struct og_wire_hash128 *a, const struct og_wire_hash128 *b)
-{
-	return a->hi == b->hi && a->lo == b->lo;
 }
 
 int job_add(struct storaged *sd, const struct og_wire_image *want, struct og_error *err)
@@ -284,6 +310,7 @@ static void fetch_layers(struct job *j)
 	}
 	if (--j->fetching == 0) {
 		j->fetched = true;
+		sd->jobs_again = true;
 		if (j->err.code < 0)
 			job_end(j);
 	}
@@ -454,52 +481,116 @@ static int send_job(struct job *j, struct peer *b, struct og_error *err)
 	return rc;
 }
 
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	jobs_run(arg);
+}
+
+/* The builder's queue is full: what was sent is sent again, inputs that come twice replace each other. */
+static void retry_later(struct storaged *sd)
+{
+	static const struct timeval soon = { 0, RETRY_MS * 1000 };
+
+	if (!sd->jobs_retry)
+		sd->jobs_retry = evtimer_new(sd->child.base, on_retry, sd);
+	if (sd->jobs_retry)
+		evtimer_add(sd->jobs_retry, &soon);
+}
+
+static void job_send(struct job *j, struct peer *b)
+{
+	struct storaged *sd = j->sd;
+	struct og_error err = { 0 };
+
+	if (send_job(j, b, &err) == 0) {
+		j->sent = true;
+		j->sent_to = b->id;
+		j->sent_as = ++sd->next_send;
+		sd->jobs_sent++;
+		return;
+	}
+	/* A channel that is gone comes back; an image that is gone is built again; anything else will not get better. */
+	if (err.code == OG_ERR_UNAVAILABLE || err.code == OG_ERR_GONE) {
+		retry_later(sd);
+		return;
+	}
+	j->err = err;
+	job_end(j);
+}
+
+/* It waits for others that need its place. */
+static void ungather(struct job *j)
+{
+	for (uint32_t i = 0; i < j->nlayers; i++) {
+		og_fd_close(&j->layers[i].fd);
+		og_buf_fini(&j->layers[i].body);
+	}
+	j->fetched = false;
+}
+
+static unsigned jobs_gathered(const struct storaged *sd)
+{
+	unsigned n = 0;
+
+	for (const struct job *j = sd->jobs; j; j = j->next)
+		n += !j->sent && (j->fetched || j->fetching);
+	return n;
+}
+
+/* One step of one job: ends of an edge type first, then its own inputs, then off to the builder. */
+static void job_step(struct job *j)
+{
+	struct storaged *sd = j->sd;
+	struct peer *b = peer_builder(sd);
+	struct og_error err = { 0 };
+	int nodes = 1, dst;
+
+	if (j->kind == OG_JOB_IMAGES) {
+		nodes = need_nodes(j, &j->src, &err);
+		dst = nodes < 0 ? nodes : need_nodes(j, &j->dst, &err);
+		nodes = dst < 0 ? dst : nodes && dst;
+	}
+	if (nodes < 0) {
+		if (j->fetching)
+			return;		/* ends when its inputs have come */
+		j->err = err;
+		job_end(j);
+		return;
+	}
+	if (nodes == 0) {
+		if (j->fetched)
+			ungather(j);
+		return;
+	}
+	if (!j->fetched && j->fetching == 0 && jobs_gathered(sd) < JOBS_READY_MAX)
+		fetch_layers(j);	/* may end it */
+	else if (j->fetched && b && sd->jobs_sent < JOBS_SENT_MAX)
+		job_send(j, b);
+}
+
+/*
+ * Every job that can go on does. A step may end its own job and add others, never end others; whoever calls this meanwhile (a fold that ends starts the
+ * next) has it run once more.
+ */
 void jobs_run(struct storaged *sd)
 {
-	struct peer *b = peer_builder(sd);
 	struct job *j, *next;
 
-	for (j = sd->jobs; j; j = next) {
-		struct og_error err = { 0 };
-		int nodes = 1;
-
-		next = j->next;
-		if (j->sent)
-			continue;
-		if (!j->fetched && j->fetching == 0) {
-			uint32_t id = j->id;
-
-			fetch_layers(j);
-			if (!job_find(sd, id))
-				continue;
-		}
-		if (j->kind == OG_JOB_IMAGES) {
-			nodes = need_nodes(j, &j->src, &err);
-			if (nodes >= 0) {
-				int dst = need_nodes(j, &j->dst, &err);
-
-				nodes = dst < 0 ? dst : nodes && dst;
-			}
-		}
-		if (nodes < 0) {
-			j->err = err;
-			job_end(j);
-			continue;
-		}
-		if (!j->fetched || nodes == 0 || !b || sd->jobs_sent >= JOBS_SENT_MAX)
-			continue;
-		j->sent = true;
-		sd->jobs_sent++;
-		if (send_job(j, b, &err) < 0) {
-			sd->jobs_sent--;
-			j->sent = false;
-			/* A channel that is gone comes back; anything else will not get better. */
-			if (err.code != OG_ERR_UNAVAILABLE) {
-				j->err = err;
-				job_end(j);
-			}
+	sd->jobs_again = true;
+	if (sd->jobs_running)
+		return;
+	sd->jobs_running = true;
+	while (sd->jobs_again) {
+		sd->jobs_again = false;
+		for (j = sd->jobs; j; j = next) {
+			next = j->next;
+			if (!j->sent)
+				job_step(j);
 		}
 	}
+	sd->jobs_running = false;
 }
 
 /* ---- answers ---- */
@@ -527,8 +618,8 @@ static void fold_stored(void *arg, struct og_store_result *res)
 	for (uint32_t i = 0; i < j->nkeep; i++)
 		segs[n++] = j->keep[i];
 	segs[n++] = j->seg;
+	job_unlink(j);
 	j->fold_done(j->token, false, segs, n);
-	j->fold_done = NULL;
 	free(segs);
 	job_free(j);
 	jobs_run(sd);
@@ -577,13 +668,33 @@ static int take_output(struct job *j, struct og_ipc_msg *m, const struct og_wire
 		/* Images of nodes carry no contents of ends. */
 		return og_error_set(err, OG_ERR_PEER, "the builder's output is of another type or state than its job");
 	}
+	/* What has come is not wanted again: it may be given up and asked for anew, by another job, before this one ends. */
+	for (uint32_t i = 0; i < j->nwants; i++)
+		if (same_image(&j->wants[i], &w->key)) {
+			j->wants[i] = j->wants[--j->nwants];
+			break;
+		}
 	image_built(j->sd, &w->key, og_ipc_take_fd(m), size);
 	return 0;
+}
+
+/* The builder has one thread: of the jobs that it had, the one sent first was in its hands when it died. */
+static bool to_blame(const struct job *j)
+{
+	if (j->sd->blamed_builder == j->sent_to)
+		return false;
+	for (const struct job *k = j->sd->jobs; k; k = k->next)
+		if (k->sent_to == j->sent_to && k->sent_as < j->sent_as)
+			return false;
+	return true;
 }
 
 static void job_lost(struct job *j, const struct og_error *err)
 {
 	j->sent = false;
+	if (!to_blame(j))
+		return;
+	j->sd->blamed_builder = j->sent_to;
 	if (++j->deaths >= BUILDER_DEATHS_MAX) {
 		og_error_set(&j->err, OG_ERR_CORRUPT, "building type %u failed %u times: its rows are damaged (%s)", j->type_id, j->deaths,
 			     err->message);
@@ -591,50 +702,50 @@ static void job_lost(struct job *j, const struct og_error *err)
 	}
 }
 
+/* The builder's last word on a job, or its end without one. */
+static void on_built_end(struct job *j, const struct og_wire_built *w)
+{
+	if (w->code < 0)
+		og_error_set(&j->err, w->code, "%.*s", OG_FMT(w->message));
+	/* It compares before it builds. */
+	for (uint32_t i = 0; w->code == 0 && i < j->nlayers; i++)
+		j->layers[i].layer->checked = true;
+	if (w->code < 0 || j->kind == OG_JOB_IMAGES) {
+		job_end(j);
+		return;
+	}
+	j->seg.rows = w->rows;
+	if (j->out_fd < 0)
+		og_error_set(&j->err, OG_ERR_INTERNAL, "the builder folded nothing");
+	if (j->err.code < 0 || store_fold(j, &j->err) < 0)
+		job_end(j);
+}
+
 static int on_built(void *arg, struct og_ipc_msg *m, struct og_error *err)
 {
 	struct job *j = arg;
 	struct storaged *sd = j->sd;
 	struct og_wire_built w;
+	int rc = 0;
 
-	if (!m) {
-		sd->jobs_sent--;
-		if (err->code == OG_ERR_UNAVAILABLE) {
-			job_lost(j, err);
-		} else {
-			j->err = *err;
-			job_end(j);
-		}
-		jobs_run(sd);
-		return 0;
-	}
-	if (m->type != OG_IPC_BUILT)
-		return og_error_set(err, OG_ERR_PEER, "BUILD answered by %s", og_ipc_name(m->type));
-	if (og_wire_get_built(m->body, &w, err) < 0)
-		return err->code;
-	if (m->flags & OG_IPC_F_MORE)
-		return take_output(j, m, &w, err);
+	if (m && m->type != OG_IPC_BUILT)
+		rc = og_error_set(err, OG_ERR_PEER, "BUILD answered by %s", og_ipc_name(m->type));
+	else if (m)
+		rc = og_wire_get_built(m->body, &w, err);
+	/* Below 0 closes the channel: a job that is not at its end yet is told so by that. */
+	if (m && (m->flags & OG_IPC_F_MORE))
+		return rc < 0 ? rc : take_output(j, m, &w, err);
 	sd->jobs_sent--;
-	if (w.code < 0) {
-		og_error_set(&j->err, w.code, "%.*s", OG_FMT(w.message));
+	if (!m && err->code != OG_ERR_UNAVAILABLE) {
+		j->err = *err;
 		job_end(j);
-		jobs_run(sd);
-		return 0;
-	}
-	/* It compares before it builds. */
-	for (uint32_t i = 0; i < j->nlayers; i++)
-		j->layers[i].layer->checked = true;
-	if (j->kind == OG_JOB_IMAGES) {
-		job_end(j);
+	} else if (!m || rc < 0) {
+		job_lost(j, err);
 	} else {
-		j->seg.rows = w.rows;
-		if (j->out_fd < 0)
-			og_error_set(&j->err, OG_ERR_INTERNAL, "the builder folded nothing");
-		if (j->err.code < 0 || store_fold(j, &j->err) < 0)
-			job_end(j);
+		on_built_end(j, &w);
 	}
 	jobs_run(sd);
-	return 0;
+	return rc;
 }
 
 /* ---- folding ---- */

@@ -8,12 +8,14 @@
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "proc/lock.h"
 #include "store/dir.h"
 
 #define IO_THREADS 3u
+#define FDS_MAX 65536u		/* an image is a descriptor */
 
 static int on_channel(void *arg, struct og_child_peer *p, struct og_error *err)
 {
@@ -110,6 +112,7 @@ static void set_budget(struct storaged *sd)
 		sd->image_budget = (uint64_t)si.totalram * si.mem_unit / 2;
 	if (!sd->image_budget)
 		sd->image_budget = 1024ull * OG_MIB;
+	sd->image_fds_max = og_fd_raise_limit(FDS_MAX) / 2;
 }
 
 /* Direct mode: a directory that is not there, or not ours to read, is the answer to the first request, not the end. */
@@ -137,10 +140,10 @@ static int open_store(struct storaged *sd, struct og_error *err)
 static void finish(struct storaged *sd)
 {
 	peers_free(sd);
+	graph_close(sd);
+	og_store_free(sd->store);	/* waits for puts that read a job's descriptor */
 	jobs_free(sd);
 	images_free(sd);
-	graph_close(sd);
-	og_store_free(sd->store);
 	og_child_fini(&sd->child);
 	free(sd->uri);
 	free(sd->path);

@@ -40,7 +40,6 @@ static const struct og_ipc_rule worker_rules[] = {
 	{ OG_IPC_CATCH_UP, OG_IPC_RUNNING, on_catch_up },
 	{ OG_IPC_IMAGE_GET, OG_IPC_RUNNING, on_image_get },
 	{ OG_IPC_SEGMENT_PUT, OG_IPC_RUNNING, on_segment_put },
-	{ OG_IPC_SEGMENT_GET, OG_IPC_RUNNING, on_segment_get },
 	{ OG_IPC_COMMIT, OG_IPC_RUNNING, on_commit },
 };
 
@@ -128,6 +127,7 @@ int peer_add(struct storaged *sd, struct og_child_peer *from, struct og_error *e
 	if (!p)
 		return og_error_nomem(err);
 	p->sd = sd;
+	p->id = ++sd->next_peer;
 	p->role = from->role;
 	p->index = from->index;
 	cfg.arg = p;
@@ -146,6 +146,14 @@ void peers_free(struct storaged *sd)
 {
 	while (sd->peers)
 		peer_free(sd->peers);
+}
+
+struct peer *peer_find(struct storaged *sd, uint64_t id)
+{
+	for (struct peer *p = sd->peers; p; p = p->next)
+		if (p->id == id)
+			return p;
+	return NULL;
 }
 
 struct peer *peer_builder(struct storaged *sd)

@@ -26,6 +26,7 @@ struct job;
 
 struct peer {
 	struct storaged *sd;
+	uint64_t id;			/* never given twice: what waits for an answer names its peer by it */
 	struct og_chan *chan;
 	enum og_role role;
 	uint32_t index;
@@ -41,6 +42,7 @@ struct content {
 	uint64_t rows;
 	struct og_layer *top;		/* counted */
 	const struct og_schema_state *schema;
+	unsigned bases;			/* of live branches that consist of it: kept */
 	uint64_t used;
 	struct content *next;
 };
@@ -50,8 +52,8 @@ struct base {
 	struct og_ulid branch;
 	const struct og_branch *state;	/* counted */
 	struct og_wire_hash128 *keys;	/* like state->tables */
+	struct content **contents;	/* the same, held; NULL: the state of a commit, which nobody moves on from */
 	uint64_t delta_rows, delta_bytes, delta_commits;	/* since */
-	bool rebasing;
 	struct base *next;
 };
 
@@ -85,26 +87,33 @@ struct storaged {
 	struct og_error open_error;	/* why there is no journal */
 	struct opener *openers;		/* requests that wait for it */
 	struct peer *peers;
+	uint64_t next_peer;
 	struct base *bases;
 	struct content *contents;
 	size_t ncontents;
 	uint64_t clock;
 	struct recent **recents;
-	size_t nrecents, cap_recents, first_recent;
+	size_t nrecents, cap_recents;
 	struct event *flush;		/* pushes that wait for the bell */
 	uint64_t pushed_seq;
 	struct og_map images;
 	struct image *image_list;
 	uint64_t image_bytes, image_budget;
+	unsigned image_fds, image_fds_max;
 	struct job *jobs;
 	uint32_t next_job;
+	uint64_t next_send;
+	uint64_t blamed_builder;	/* peer id of one whose death was blamed on a job */
 	unsigned jobs_sent;
+	bool jobs_running, jobs_again;
+	struct event *jobs_retry, *leave;
 };
 
 /* peer.c */
 int peer_add(struct storaged *sd, struct og_child_peer *p, struct og_error *err);
 void peers_free(struct storaged *sd);
 struct peer *peer_builder(struct storaged *sd);	/* NULL: none is connected */
+struct peer *peer_find(struct storaged *sd, uint64_t id);	/* NULL: it has gone */
 
 /* head.c */
 int on_graph_open(void *arg, struct og_ipc_msg *m, struct og_error *err);

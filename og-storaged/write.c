@@ -25,7 +25,7 @@ int sd_no_journal(struct storaged *sd, struct og_error *err)
 /* A request whose answer comes later; the peer may be gone by then. */
 struct pending {
 	struct storaged *sd;
-	struct peer *peer;
+	uint64_t peer;
 	uint32_t request;
 	struct og_arena arena;
 	struct og_ipc_kept kept;
@@ -42,7 +42,7 @@ static struct pending *pending_new(struct peer *p, struct og_ipc_msg *m, struct 
 		return NULL;
 	}
 	w->sd = p->sd;
-	w->peer = p;
+	w->peer = p->id;
 	w->request = m->request;
 	og_arena_init(&w->arena, 0);
 	return w;
@@ -58,10 +58,9 @@ static void pending_free(struct pending *w)
 /* The channel, or NULL when the peer has gone. */
 static struct og_chan *pending_chan(const struct pending *w)
 {
-	for (struct peer *p = w->sd->peers; p; p = p->next)
-		if (p == w->peer)
-			return p->chan;
-	return NULL;
+	const struct peer *p = peer_find(w->sd, w->peer);
+
+	return p ? p->chan : NULL;
 }
 
 static void pending_fail(struct pending *w, const struct og_error *err)

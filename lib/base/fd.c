@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -237,4 +238,19 @@ int og_tmpfile(const char *dir, int *fd, struct og_error *err)
 		return og_error_sys(err, e, "temporary file in %s", dir);
 	*fd = f;
 	return 0;
+}
+
+unsigned og_fd_raise_limit(unsigned most)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return OG_MIN(most, 256u);
+	if (l.rlim_cur < most && l.rlim_cur < l.rlim_max) {
+		struct rlimit up = { OG_MIN((rlim_t)most, l.rlim_max), l.rlim_max };
+
+		if (setrlimit(RLIMIT_NOFILE, &up) == 0)
+			l = up;
+	}
+	return (unsigned)OG_MIN((rlim_t)most, l.rlim_cur);
 }

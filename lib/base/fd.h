@@ -35,6 +35,9 @@ int og_memfd_check(int fd, uint64_t *size, struct og_error *err) OG_MUST_CHECK;
 int og_map_file(int fd, uint64_t len, struct og_slice *out, struct og_error *err) OG_MUST_CHECK;
 void og_unmap(struct og_slice *s);
 
+/* Raises how many descriptors this process may have, up to `most` and to what its hard limit allows; what it is then (at most `most`). */
+unsigned og_fd_raise_limit(unsigned most);
+
 /* An unlinked temporary file in dir (NULL: $TMPDIR or /tmp). */
 int og_tmpfile(const char *dir, int *fd, struct og_error *err) OG_MUST_CHECK;
 

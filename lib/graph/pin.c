@@ -234,7 +234,7 @@ static int on_layer(void *arg, struct og_ipc_msg *m, struct og_error *err)
 			if (y->have[index])
 				retry_jobs(g);
 			else
-				fail_jobs_of(g, err);
+				fail_jobs_of(g, &gone, err);
 		}
 	}
 	line_unref(l);

@@ -144,7 +144,7 @@ static inline void sample_init(struct og_buf *b)
 	og_wire_put_init(b, &(struct og_wire_init){ OG_SLICE("node A {}"), sample_types, 2, true });
 }
 
-static struct og_wire_range sample_ranges[2] = { { 0, 0, 10 }, { 1, 10, 20 } };
+static struct og_wire_range sample_ranges[2] = { { .index = 0, .len = 10 }, { .index = 1, .off = 10, .len = 20, .check = true, .sha256 = { 1, 2 } } };
 
 static inline void sample_input(struct og_buf *b)
 {
