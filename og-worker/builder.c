@@ -397,11 +397,14 @@ static void on_closed(void *arg, struct og_chan *c, const struct og_error *why)
 {
 	struct builder *b = arg;
 
-	if (why->code < 0)
-		og_log(OG_LOG_WARN, "storaged.lost", "why=\"%s\"", why->message);
 	forget(b);
 	og_chan_free(c);
 	b->chan = NULL;
+	/* og-storaged has ended, and its successor brings a channel; after a fault in what was said nobody would: og-master starts another builder. */
+	if (why->code == 0)
+		return;
+	og_log(OG_LOG_WARN, "storaged.lost", "why=\"%s\"", why->message);
+	event_base_loopbreak(b->child->base);
 }
 
 static int on_welcome(void *arg, struct og_ipc_msg *m, struct og_error *err)

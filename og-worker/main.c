@@ -14,8 +14,9 @@
 #include "builder.h"
 #include "proc/lock.h"
 
-#define OPEN_RETRY_MS 100
+#define LONELY_S 60	/* without og-storaged: longer than og-master lets it wait before it starts another */
 #define LISTEN_RETRY_MS 5
+#define FDS_MAX 65536u	/* of connections */
 
 /* ---- og-storaged ---- */
 
@@ -46,14 +47,30 @@ static const struct og_ipc_rule storaged_rules[] = {
 	{ OG_IPC_IMAGE_DROP, OG_IPC_RUNNING, on_image_drop },
 };
 
+/* og-storaged lives, but has closed our channel: nobody brings a new one. og-master starts another worker. */
+static void on_lonely(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *w = arg;
+
+	(void)fd;
+	(void)what;
+	og_log(OG_LOG_ERROR, "storaged.lost", "why=\"no new channel in %d s\"", LONELY_S);
+	event_base_loopbreak(w->child.base);
+}
+
 static void on_storaged_closed(void *arg, struct og_chan *c, const struct og_error *why)
 {
+	static const struct timeval tv = { LONELY_S, 0 };
 	struct worker *w = arg;
 
 	og_log(OG_LOG_WARN, "storaged.lost", "why=\"%s\"", why->code < 0 ? why->message : "closed");
 	og_graph_detach(w->graph);
 	og_chan_free(c);
 	w->storaged = NULL;
+	if (!w->lonely)
+		w->lonely = evtimer_new(w->child.base, on_lonely, w);
+	if (w->lonely)
+		evtimer_add(w->lonely, &tv);
 }
 
 static void say_ready(struct worker *w);
@@ -99,9 +116,13 @@ static int connect_storaged(struct worker *w, struct og_child_peer *p, struct og
 
 	p->fd = -1;
 	if (w->storaged) {
-		og_graph_detach(w->graph);
+		/* Its open requests get their end by this, so it goes first. */
 		og_chan_free(w->storaged);
+		w->storaged = NULL;
+		og_graph_detach(w->graph);
 	}
+	if (w->lonely)
+		evtimer_del(w->lonely);
 	w->storaged = og_chan_new(w->child.base, fd, &cfg, err);
 	if (!w->storaged)
 		return err->code;
@@ -365,18 +386,21 @@ static int main_worker(int argc, char **argv)
 
 	if (!w)
 		return 1;
+	(void)og_fd_raise_limit(FDS_MAX);
 	if (og_child_start(&w->child, argc, argv, &worker_ops, w, &err) < 0 || run_worker(w, &err) < 0)
 		return og_child_abort(&w->child, &err);
 	/* Requests in flight are given up with their connections; then nothing refers to what follows. */
 	og_http_server_free(w->http);
-	og_graph_detach(w->graph);
 	og_chan_free(w->storaged);
+	og_graph_detach(w->graph);
 	pool_free(w->pool);
 	og_ops_free(w->ops);
 	og_graph_free(w->graph);
 	og_api_fini(&w->api);
 	if (w->listen_retry)
 		event_free(w->listen_retry);
+	if (w->lonely)
+		event_free(w->lonely);
 	og_child_fini(&w->child);
 	free(w);
 	return 0;

@@ -170,7 +170,7 @@ static int pool_run(void *arg, int (*step)(void *, uint64_t), void (*done)(void 
 		return og_error_nomem(err);
 	*t = (struct task){ step, done, job, NULL };
 	pthread_mutex_lock(&p->lock);
-	full = p->busy >= QUEUE_MAX;
+	full = p->stop || p->busy >= QUEUE_MAX;
 	if (!full) {
 		p->busy++;
 		push(&p->shorts, t);
@@ -240,6 +240,8 @@ unsigned pool_busy(const struct pool *p)
 
 void pool_free(struct pool *p)
 {
+	struct task *t;
+
 	if (!p)
 		return;
 	pthread_mutex_lock(&p->lock);
@@ -249,6 +251,12 @@ void pool_free(struct pool *p)
 	pthread_mutex_unlock(&p->lock);
 	for (unsigned i = 0; i < p->nthreads; i++)
 		pthread_join(p->threads[i], NULL);
+	/* What moved on when the long pool had ended already, or was never begun, ends here. */
+	while ((t = pop(&p->shorts)) || (t = pop(&p->longs))) {
+		while (t->step(t->job, SLICE_US) > 0)
+			;
+		push(&p->finished, t);
+	}
 	take_finished(p);
 	if (p->on_wake)
 		event_free(p->on_wake);

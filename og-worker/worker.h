@@ -27,9 +27,8 @@ struct worker {
 	struct og_http_server *http;
 	struct og_api api;
 	struct og_api_graph api_graph;
-	struct event *listen_retry;
+	struct event *listen_retry, *lonely;
 	bool ready_sent, draining;
-	unsigned open_tries;
 };
 
 extern const struct og_api_ops worker_api_ops;	/* graph: struct worker */
