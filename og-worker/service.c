@@ -194,7 +194,7 @@ static int api_write(void *graph, struct og_api_call *c, const struct og_api_wri
 
 /* ---- loads ---- */
 
-#define LOAD_BUDGET (64u * OG_MIB)	/* of a body of at most 32 MiB; no temporary files here */
+#define LOAD_BUDGET (128u * OG_MIB)	/* of a body of at most 32 MiB; no temporary files here */
 
 static enum og_load_mode load_mode(enum og_api_mode m)
 {

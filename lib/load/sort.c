@@ -142,7 +142,7 @@ static int spill(struct load_sorter *s, struct og_error *err)
 
 static int make_room(struct load_sorter *s, struct og_error *err)
 {
-	size_t cap = s->cap ? s->cap * 2 : ENTRIES_MIN, more = (cap - s->cap) * sizeof(*s->v);
+	size_t cap = s->cap < RUN_MIN ? OG_MAX(s->cap * 2, (size_t)ENTRIES_MIN) : s->cap + s->cap / 2, more = (cap - s->cap) * sizeof(*s->v);
 	struct load_budget *b = s->budget;
 	struct load_entry *v;
 
