@@ -3,6 +3,7 @@
 
 #include "load/loader.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 #include "base/fd.h"
@@ -23,21 +24,21 @@ size_t loader_buffered(const struct load_type *t)
 	return n;
 }
 
-static void clear(struct load_type *t)
+static void clear(struct og_change *c)
 {
-	og_colvec_clear(&t->rows.id);
-	og_colvec_clear(&t->rows.src);
-	og_colvec_clear(&t->rows.dst);
-	for (uint32_t i = 0; i < t->type->nprops; i++)
-		og_colvec_clear(&t->rows.props[i]);
-	t->rows.rows = 0;
+	og_colvec_clear(&c->id);
+	og_colvec_clear(&c->src);
+	og_colvec_clear(&c->dst);
+	for (uint32_t i = 0; i < c->type->nprops; i++)
+		og_colvec_clear(&c->props[i]);
+	c->rows = 0;
 }
 
-void loader_drop_nulls(struct load_type *t)
+void loader_drop_nulls(struct og_change *c)
 {
-	for (uint32_t i = 0; i < t->type->nprops; i++)
-		if (t->rows.props[i].nulls == t->rows.props[i].rows)
-			og_colvec_clear(&t->rows.props[i]);
+	for (uint32_t i = 0; i < c->type->nprops; i++)
+		if (c->props[i].nulls == c->props[i].rows)
+			og_colvec_clear(&c->props[i]);
 }
 
 /* ---- repeated ids ---- */
@@ -184,6 +185,101 @@ static int to_spool(struct og_loader *l, struct load_chunk *c, const struct load
 	return 0;
 }
 
+static int write_chunk(struct og_loader *l, struct load_chunk *c, const struct og_change *rows, const struct load_meta *meta, struct og_error *err)
+{
+	int rc = encode(rows, &c->parquet, err);
+
+	if (rc == 0)
+		rc = og_buf_ok(&c->parquet, err);
+	c->parquet_len = c->parquet.len;
+	return rc < 0 ? rc : to_spool(l, c, meta, err);
+}
+
+static void *encoder_main(void *arg)
+{
+	struct load_encoder *e = arg;
+
+	e->rc = write_chunk(e->l, e->chunk, &e->rows, e->meta, &e->err);
+	atomic_store(&e->finished, true);
+	return NULL;
+}
+
+int loader_settle(struct og_loader *l, struct og_error *err)
+{
+	struct load_encoder *e = &l->encoder;
+
+	if (!e->running)
+		return 0;
+	pthread_join(e->thread, NULL);
+	e->running = false;
+	e->chunk->encoding = false;
+	clear(&e->rows);
+	if (e->rc < 0)
+		*err = e->err;
+	return e->rc;
+}
+
+/* Hands the buffers of a type to the thread and gives it empty ones. false: no thread could be started, everything is as it was. */
+static bool encode_beside(struct og_loader *l, struct load_type *t, struct load_chunk *c)
+{
+	struct load_encoder *e = &l->encoder;
+	struct og_change rows;
+	struct load_meta *meta = e->meta;
+	size_t meta_cap = e->meta_cap;
+	sigset_t all, old;
+
+	if (!l->spill)
+		return false;
+	if (e->rows.type != t->type) {
+		if (e->rows.type)
+			og_change_fini(&e->rows);
+		og_change_init(&e->rows, t->type);
+		if (!e->rows.props)
+			return false;
+	}
+	rows = e->rows;
+	e->rows = t->rows;
+	e->meta = t->meta;
+	e->meta_cap = t->meta_cap;
+	e->l = l;
+	e->chunk = c;
+	atomic_store(&e->finished, false);
+	c->encoding = true;
+	/* Signals are for the thread that reads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	e->running = pthread_create(&e->thread, NULL, encoder_main, e) == 0;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!e->running) {
+		c->encoding = false;
+		e->rows = rows;
+		e->meta = meta;
+		e->meta_cap = meta_cap;
+		return false;
+	}
+	t->rows = rows;
+	t->meta = meta;
+	t->meta_cap = meta_cap;
+	return true;
+}
+
+static struct load_chunk *new_chunk(struct og_loader *l, const struct load_type *t, struct og_error *err)
+{
+	if (l->nchunks == l->chunks_cap) {
+		size_t cap = l->chunks_cap ? l->chunks_cap * 2 : 16;
+		struct load_chunk *chunks = realloc(l->chunks, cap * sizeof(*chunks));
+
+		if (!chunks) {
+			og_error_nomem(err);
+			return NULL;
+		}
+		l->chunks = chunks;
+		l->chunks_cap = cap;
+	}
+	l->chunks[l->nchunks] = (struct load_chunk){ .type = t->type->index, .first = t->stored, .rows = t->rows.rows };
+	return &l->chunks[l->nchunks++];
+}
+
 int loader_flush(struct og_loader *l, struct load_type *t, struct og_error *err)
 {
 	struct load_chunk *c;
@@ -191,36 +287,19 @@ int loader_flush(struct og_loader *l, struct load_type *t, struct og_error *err)
 
 	if (t->rows.rows == 0)
 		return 0;
-	if (l->nchunks == l->chunks_cap) {
-		size_t cap = l->chunks_cap ? l->chunks_cap * 2 : 16;
-		struct load_chunk *chunks = realloc(l->chunks, cap * sizeof(*chunks));
-
-		if (!chunks)
-			return og_error_nomem(err);
-		l->chunks = chunks;
-		l->chunks_cap = cap;
-	}
-	if ((rc = loader_dedupe(l, t, err)) < 0)
+	if ((rc = loader_settle(l, err)) < 0 || (rc = loader_dedupe(l, t, err)) < 0)
 		return rc;
-	loader_drop_nulls(t);
-	c = &l->chunks[l->nchunks];
-	*c = (struct load_chunk){ .type = t->type->index, .first = t->stored, .rows = t->rows.rows };
-	rc = encode(&t->rows, &c->parquet, err);
-	if (rc == 0)
-		rc = og_buf_ok(&c->parquet, err);
-	c->parquet_len = c->parquet.len;
-	if (rc == 0)
-		rc = to_spool(l, c, t->meta, err);
-	if (rc < 0) {
-		og_buf_fini(&c->parquet);
-		free(c->meta);
-		return rc;
-	}
-	l->nchunks++;
+	loader_drop_nulls(&t->rows);
+	c = new_chunk(l, t, err);
+	if (!c)
+		return err->code;
 	t->stored += t->rows.rows;
 	t->chunked = true;
-	clear(t);
-	return 0;
+	if (encode_beside(l, t, c))
+		return 0;
+	rc = write_chunk(l, c, &t->rows, t->meta, err);
+	clear(&t->rows);
+	return rc;
 }
 
 int og_loader_parquet(struct og_loader *l, struct load_chunk *c, struct og_error *err)

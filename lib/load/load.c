@@ -341,7 +341,7 @@ static int send_chunks(struct og_load *l, struct og_error *err)
 		struct load_chunk *c = &l->loader->chunks[i];
 		struct put *p;
 
-		if (c->stored || c->sent)
+		if (c->stored || c->sent || c->encoding)
 			continue;
 		if (l->puts >= PUTS_MAX) {
 			wait++;

@@ -60,6 +60,11 @@ void og_loader_free(struct og_loader *l)
 {
 	if (!l)
 		return;
+	if (l->encoder.running)
+		pthread_join(l->encoder.thread, NULL);
+	if (l->encoder.rows.type)
+		og_change_fini(&l->encoder.rows);
+	free(l->encoder.meta);
 	for (uint32_t i = 0; l->types && i < l->ntypes; i++) {
 		struct load_type *t = &l->types[i];
 
@@ -184,6 +189,9 @@ int og_loader_feed(struct og_loader *l, struct og_slice bytes, bool last, struct
 	int rc = 0;
 
 	l->piece++;
+	/* A chunk is sent as soon as it can be. */
+	if (l->encoder.running && atomic_load(&l->encoder.finished) && (rc = loader_settle(l, err)) < 0)
+		return rc;
 	og_buf_slice(&l->window, bytes);
 	if ((rc = og_buf_ok(&l->window, err)) < 0)
 		return rc;
@@ -231,7 +239,7 @@ static int end_type(struct og_loader *l, struct load_type *t, size_t *inlined, s
 		return loader_flush(l, t, err);
 	if ((rc = loader_dedupe(l, t, err)) < 0)
 		return rc;
-	loader_drop_nulls(t);
+	loader_drop_nulls(&t->rows);
 	if ((rc = og_change_encode(&t->rows, &t->body, err)) < 0 || (rc = og_buf_ok(&t->body, err)) < 0)
 		return rc;
 	if (t->body.len > INLINE_BYTES || *inlined + t->body.len > INLINE_TOTAL) {
@@ -248,6 +256,8 @@ int og_loader_end(struct og_loader *l, struct og_error *err)
 	size_t inlined = 0;
 	int rc;
 
+	if ((rc = loader_settle(l, err)) < 0)
+		return rc;
 	if (l->doomed) {
 		*err = l->first;
 		return err->code;
@@ -257,5 +267,5 @@ int og_loader_end(struct og_loader *l, struct og_error *err)
 	for (uint32_t i = 0; i < l->ntypes; i++)
 		if ((rc = end_type(l, &l->types[i], &inlined, err)) < 0)
 			return rc;
-	return 0;
+	return loader_settle(l, err);
 }

@@ -7,10 +7,13 @@
  *
  * Errors:  a broken record ends the load at once. What is wrong with a value is remembered: of all such errors the one that comes first in the order of
  *          the checks is told at the end (`doomed`, `first`), as if all records had been read before anything was checked.
- * Trust:   the input is hostile. Memory: the budget, and one record. Threads: one at a time.
+ * Trust:   the input is hostile. Memory: the budget, and one record. Threads: one caller at a time; an encoder beside it.
  */
 #ifndef OG_LOAD_LOADER_H
 #define OG_LOAD_LOADER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/map.h"
 #include "base/ulid.h"
@@ -34,6 +37,7 @@ struct load_chunk {
 	struct load_meta *meta;		/* without a spool file */
 	uint64_t at;			/* in the spool file: parquet, then meta */
 	size_t parquet_len;
+	bool encoding;			/* the encoder has it */
 	bool sent, stored;		/* on its way to the store; there */
 	struct og_wire_segment seg;	/* stored */
 };
@@ -67,6 +71,23 @@ struct load_rank {
 enum load_phase { LOAD_NODES, LOAD_ENDS, LOAD_EDGES, LOAD_CARDS };
 enum load_step { LOAD_IDS, LOAD_COLUMNS, LOAD_RANGES, LOAD_PATTERNS, LOAD_ENUMS, LOAD_UNIQUES };
 
+/*
+ * Where threads are allowed (spill), chunks are encoded and spooled beside the reading of the next records, one at a time. The thread has `rows`, `meta`,
+ * the newest chunk and the spool until it was joined; it looks at nothing else of the loader.
+ */
+struct load_encoder {
+	pthread_t thread;
+	bool running;
+	atomic_bool finished;
+	struct og_loader *l;
+	struct og_change rows;		/* also a spare buffer, empty, of the type that had it last */
+	struct load_meta *meta;
+	size_t meta_cap;
+	struct load_chunk *chunk;
+	int rc;
+	struct og_error err;
+};
+
 struct og_loader {
 	struct og_catalog *catalog;	/* referenced */
 	enum og_load_mode mode;
@@ -97,6 +118,7 @@ struct og_loader {
 	size_t nchunks, chunks_cap;
 	int spool;			/* -1: none */
 	uint64_t spooled;
+	struct load_encoder encoder;
 };
 
 int og_loader_new(struct og_catalog *c, enum og_load_mode mode, size_t budget, bool spill, struct og_loader **out, struct og_error *err) OG_MUST_CHECK;
@@ -120,10 +142,12 @@ int loader_record(struct og_loader *l, struct og_slice window, bool last, size_t
 /* chunk.c: bytes in the buffers of a type */
 size_t loader_buffered(const struct load_type *t);
 int loader_flush(struct og_loader *l, struct load_type *t, struct og_error *err) OG_MUST_CHECK;
+/* Takes over what the encoder has finished; waits for it. */
+int loader_settle(struct og_loader *l, struct og_error *err) OG_MUST_CHECK;
 /* Keeps the last row of each id that the buffer has more than once, where that is what counts. */
 int loader_dedupe(struct og_loader *l, struct load_type *t, struct og_error *err) OG_MUST_CHECK;
 /* Columns without any value are left out of what is written. */
-void loader_drop_nulls(struct load_type *t);
+void loader_drop_nulls(struct og_change *c);
 /* Puts canonical ids in the place of old spellings in the ends of edges. */
 int loader_remap(struct og_loader *l, struct og_error *err) OG_MUST_CHECK;
 /* ids.c: the id of a row from its key, checked against the one that the record gives (given or its p NULL: none), which may be an old spelling. A mismatch

@@ -52,7 +52,8 @@ int main(int argc, char **argv)
 		must(og_loader_feed(l, og_slice(piece, (size_t)n), false, &err), &err);
 		bytes += (uint64_t)n;
 		for (size_t i = l->nchunks; i-- > 0 && !l->chunks[i].stored;)
-			og_loader_stored(l, &l->chunks[i], &(struct og_wire_segment){ 0 });
+			if (!l->chunks[i].encoding)
+				og_loader_stored(l, &l->chunks[i], &(struct og_wire_segment){ 0 });
 	}
 	must(og_loader_feed(l, og_slice(NULL, 0), true, &err), &err);
 	fed = og_monotonic_us();
