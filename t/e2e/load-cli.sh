@@ -35,7 +35,7 @@ grep -q deprecated "$tmp/why" || fail "ingest is not called deprecated"
 
 refused 'No such file or directory' --data "$tmp/none" --mode merge
 printf '{"type":"Person","data":{"name":"\377"}}\n' >"$tmp/bytes"
-refused 'io: the file is not UTF-8 at line 1 column 34' --data "$tmp/bytes" --mode merge
+refused 'io: stream did not contain valid UTF-8 at line 1 column 34' --data "$tmp/bytes" --mode merge
 refused "node type 'Person' already has this id (line 2)" --data "$tmp/few" --mode append
 refused "branch 'none' not found; pass \`from\` to create it" --data "$tmp/few" --mode merge --branch none
 echo '{"type":"Person","data":{"name":"cy"}' >"$tmp/cut"
