@@ -651,6 +651,12 @@ int on_graph_open(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	}
 	if (o->open.commit.len == 0)
 		o->open.commit.p = NULL;
+	/* In direct mode the store may be out of reach: every request is answered with the reason. */
+	if (!p->sd->store) {
+		og_chan_fail(p->chan, m->request, &p->sd->open_error);
+		opener_free(o);
+		return 0;
+	}
 	if (p->sd->opening) {
 		o->next = p->sd->openers;
 		p->sd->openers = o;

@@ -94,6 +94,7 @@ static void *read_array(struct og_reader *r, struct og_arena *a, uint32_t *n, si
 void og_wire_put_error(struct og_buf *b, const struct og_error *e)
 {
 	og_put_u32(b, (uint32_t)e->code);
+	og_put_u32(b, (uint32_t)e->sys);
 	og_put_u64(b, e->pos.line);
 	og_put_u64(b, e->pos.column);
 	og_put_u64(b, e->pos.byte);
@@ -120,6 +121,7 @@ int og_wire_get_error(struct og_slice body, struct og_error *out, struct og_erro
 	struct og_error e = { 0 };
 
 	e.code = (int32_t)og_read_u32(&r);
+	e.sys = (int32_t)og_read_u32(&r);
 	e.pos.line = og_read_u64(&r);
 	e.pos.column = og_read_u64(&r);
 	e.pos.byte = og_read_u64(&r);

@@ -126,6 +126,18 @@ for p in nix s.pg "$tmp"; do
 done
 err_has "$tmp"
 
+# --- a folder that may not be read
+if [ "$(id -u)" -ne 0 ]; then
+	mkdir closed
+	chmod 0 closed
+	for words in 'snapshot closed' 'verify closed' 'init closed --schema s.pg' 'export closed'; do
+		# shellcheck disable=SC2086
+		fails $words
+		err_has 'Permission denied (os error 13)'
+	done
+	chmod 700 closed
+fi
+
 # --- snapshot, schema
 run 0 snapshot $g --json
 out_has '"table_key": "node:Vessel"'
