@@ -106,6 +106,13 @@ stop() {
 	[ $rc -eq 0 ] || fail "the server's exit code is $rc"
 	all_gone "$kids" || fail "processes are left: $kids"
 	[ ! -e "$tmp/admin" ] || fail "the admin socket is left"
+	no_crash
+}
+# no_crash: no process of the server has ended by a fault of its own (SIGILL, ABRT, BUS, FPE, SEGV, SYS).
+no_crash() {
+	local crash
+	crash=$(grep -aE 'child.exit .* signal=(4|6|7|8|11|31)$' "$tmp/err")
+	[ -z "$crash" ] || fail "a process crashed: $crash"
 }
 
 check_log() { grep -q -- "$1" "$tmp/err" || fail "the log lacks: $1"; }
