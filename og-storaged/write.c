@@ -11,6 +11,8 @@
 #include "base/log.h"
 #include "json/writer.h"
 
+#define ROWS_MAX ((int64_t)UINT32_MAX - 1)	/* of a type: slots are 32-bit */
+
 int sd_no_journal(struct storaged *sd, struct og_error *err)
 {
 	if (sd->journal && og_journal_status(sd->journal) != OG_JOURNAL_ENDED)
@@ -142,6 +144,9 @@ static int fill_tables(struct pending *w, const struct og_wire_commit_req *in, s
 
 		if (!segs)
 			return og_arena_error(&w->arena, err);
+		/* What no type can hold would make the branch one that nobody can open. */
+		if (x->dn > ROWS_MAX || x->dn < -ROWS_MAX || (x->all && x->rows > (uint64_t)ROWS_MAX))
+			return og_error_set(err, OG_ERR_BAD, "a commit of more rows of type %u than a graph can hold", x->type_id);
 		for (uint32_t k = 0; k < x->nsegs; k++) {
 			segs[k] = (struct og_seg){ .id = x->segs[k].id, .rows = x->segs[k].rows, .bytes = x->segs[k].bytes };
 			memcpy(segs[k].sha256.b, x->segs[k].sha256, sizeof(segs[k].sha256.b));
