@@ -94,6 +94,7 @@ struct og_loader {
 	size_t budget;			/* bytes for buffers; as much again for the checks */
 	bool spill;
 	bool file;			/* bytes that are not UTF-8 are a reading error */
+	bool trees;			/* for tests: reads every record by way of a tree */
 	struct load_type *types;
 	uint32_t ntypes;
 	struct load_type *last[2];	/* node and edge type of the record before */

@@ -716,7 +716,7 @@ int loader_record(struct og_loader *l, struct og_slice window, bool last, size_t
 	og_arena_reset(&l->arena);
 	og_json_reader_init_head(&r, window, last, &l->pos, &l->arena);
 	tok = og_json_next(&r, err);
-	if (tok == OG_JSON_OBJECT)
+	if (tok == OG_JSON_OBJECT && !l->trees)
 		rc = direct_record(l, &rec, &r, err);
 	else if (tok <= OG_JSON_MORE)
 		rc = tok < 0 ? tok : SHORT;
