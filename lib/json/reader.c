@@ -219,6 +219,7 @@ static int read_string(struct og_json_reader *r, int token, struct og_error *err
 		escapes = true;
 		if (r->end - p < 2)
 			return ran_out(r, err);
+		high |= (unsigned char)p[1] & 0x80;
 		/* What follows the backslash is judged later, it only must not end the string; a control it may not be. */
 		p += (unsigned char)p[1] < 0x20 ? 1 : 2;
 	}
