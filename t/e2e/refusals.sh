@@ -73,6 +73,7 @@ if [ "$(id -u)" -eq 0 ]; then
 		echo "NOT TESTED: a read-only mount is not possible here"
 	fi
 else
+	undo() { chmod -R u+w "$tmp/g"; }
 	chmod -w "$tmp/g" "$tmp/g/format.json"
 	serve "$tmp/g" --workers 1
 	request POST /mutate "$(add_person nobody)"
