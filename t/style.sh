@@ -31,6 +31,15 @@ complain "files over 1,200 lines" "$(wc -l $sources | awk '$1 > 1200 && $2 != "t
 # shellcheck disable=SC2086
 complain "files that do not say at their top what they are for" "$(awk 'FNR == 1 && !/^\/\*/ { print FILENAME }' $sources)"
 
+# A release holds what a makefile names; a program's one source is named by the program.
+named=$(cat Makefile.am $(find lib og-* t contrib man -name '*.am'))
+complain "files that no makefile names, so that they would be missing from a release" "$(
+	for file in $(find lib og-* t man contrib -type f ! -name '*.o' ! -name '.*' ! -name '*.log' ! -name '*.trs' ! -name '*.pyc' | sort); do
+		name=${file##*/}
+		case $named in *"/$name"* | *"/${name%.c} "* | *"/${name%.c}_"* | *"/${name%.c}
+"*) ;; *) echo "$file" ;; esac
+	done)"
+
 # A function: a line that begins with a name and is no declaration, then its body between braces in the first column.
 sizes=$(
 	# shellcheck disable=SC2086

@@ -82,6 +82,7 @@ for how in flipped cut empty; do
 	cut) truncate -s 100 "$graph/format.json" ;;
 	empty) truncate -s 0 "$graph/format.json" ;;
 	esac
+	hand_over "$graph"
 	timeout 30 "$master" "$graph" --unauthenticated --bind 127.0.0.1:0 --admin-socket "$tmp/admin" >"$tmp/out" 2>"$tmp/err"
 	[ $? -eq 1 ] || fail "a graph with format.json $how is served"
 	grep -q '^Error: .*format.json' "$tmp/err" || fail "no reason for format.json $how"

@@ -61,9 +61,20 @@ verified() { "$cli" verify "$1" >"$tmp/verify" 2>&1 || fail "verify $1: $(cat "$
 
 # --- the server
 
+# hand_over WORD...: as root, og-storaged runs under a user of its own where that exists, to whom the graphs among the words are given.
+hand_over() {
+	local word
+	[ "$(id -u)" = 0 ] && id -u omnigraph-storage >/dev/null 2>&1 || return 0
+	chmod 711 "$tmp"
+	for word; do
+		[ ! -d "$word" ] || chown -R omnigraph-storage: "$word"
+	done
+}
+
 # serve GRAPH [OPTION...]: starts it and waits for the listen line; sets $server and $url.
 serve() {
 	: >"$tmp/out"
+	hand_over "$@"
 	"$master" "$@" --unauthenticated --bind "$bind" --admin-socket "$tmp/admin" >"$tmp/out" 2>"$tmp/err" </dev/null &
 	server=$!
 	until_ok 30 grep -q OMNIGRAPH_LISTEN_ADDR "$tmp/out" || fail "no listen line"
