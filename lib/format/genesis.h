@@ -2,7 +2,8 @@
  * format.json: the object by which a graph is found, and object 0 of its log.
  *
  * Format: JSON, one object: omnigraph (layout version, 1), graph (gid), attempt (ULID, unique to the put), min_reader,
- *   min_writer (protocol numbers), at (microseconds), genesis {id, actor: null, schema, digest, types:[{id,kind,name}]}.
+ *   min_writer (protocol numbers), at (microseconds), genesis {id, actor: null, schema, digest, types:[{id,kind,name}]},
+ *   sum (SHA-256 of all bytes before the comma in front of it; the last member).
  *   SHA-256 of its bytes is `prev` of log object 1. At most 4 MiB.
  * Trust:  bytes of the store. Memory: decode copies into the arena. Threads: pure functions.
  */
