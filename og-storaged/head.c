@@ -800,11 +800,15 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 	graph_flush(arg);
 }
 
-static void warn_read_only(const struct og_journal *j)
+/*
+ * A log that is damaged is shown as far as it is whole: loudly, for the reader of og-cli alone gets no other hint that this is
+ * not the newest state.
+ */
+static void warn_read_only(const struct storaged *sd, const struct og_journal *j)
 {
 	struct og_log_quoted q;
 
-	og_log(OG_LOG_WARN, "graph.read_only", "why=%s", og_log_quote(&q, og_journal_reason(j)));
+	og_log(sd->store->read_only ? OG_LOG_WARN : OG_LOG_ERROR, "graph.read_only", "why=%s", og_log_quote(&q, og_journal_reason(j)));
 }
 
 static void on_opened(void *arg, struct og_journal *j, const struct og_error *err)
@@ -819,7 +823,7 @@ static void on_opened(void *arg, struct og_journal *j, const struct og_error *er
 	sd->openers = NULL;
 	if (j) {
 		if (og_journal_status(j) != OG_JOURNAL_WRITABLE)
-			warn_read_only(j);
+			warn_read_only(sd, j);
 		sd->pushed_seq = og_journal_state(j)->seq;
 		if (!sd->flush)
 			sd->flush = event_new(sd->child.base, -1, 0, on_flush, sd);
