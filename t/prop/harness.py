@@ -25,6 +25,23 @@ CLI = os.environ.get("OG_CLI") or os.path.join(BUILD, "og-cli", "og-cli")
 PATIENCE = 60           # seconds until a hang is a failure
 
 
+
+
+def identity():
+    """As root on a machine where Omnigraph is installed its servers take the identities of the package's users, who
+    cannot enter a test's folders: then the programs run as nobody from the start."""
+    if os.geteuid() == 0:
+        try:
+            pwd.getpwnam("omnigraph-storage")
+            return {"user": 65534, "group": 65534, "extra_groups": []}
+        except KeyError:
+            pass
+    return {}
+
+
+IDENTITY = identity()
+
+
 class Failed(Exception):
     pass
 
@@ -52,6 +69,7 @@ class Test:
             self.options.runs = 1
         self.first = self.options.seed if self.options.seed is not None else int(time.time() * 1000) % 10**9
         self.tmp = tempfile.mkdtemp(prefix="og-%s-" % name)
+        hand_over(self.tmp)
         self.servers = []
         self.trail = []         # what was done in this run, for the report
         atexit.register(self.end)
@@ -72,6 +90,7 @@ class Test:
     def folder(self, seed):
         d = os.path.join(self.tmp, str(seed))
         os.mkdir(d)
+        hand_over(d)
         return d
 
     def main(self, run):
@@ -105,6 +124,15 @@ class Test:
             done, seed = done + 1, seed + 1
         print("%s: %d runs from seed %d in %.0f s" % (self.name, done, self.first, time.monotonic() - start))
         return 0
+
+
+def hand_over(path):
+    """Gives a folder, with what is in it, to whom the programs run as."""
+    if not IDENTITY:
+        return
+    for d, _, files in os.walk(path):
+        for f in [d] + [os.path.join(d, f) for f in files]:
+            os.chown(f, IDENTITY["user"], IDENTITY["group"])
 
 
 def until(what, ok, seconds=PATIENCE, pause=0.02):
@@ -169,7 +197,7 @@ class Server:
         self.process = subprocess.Popen(
             [MASTER, self.graph, "--unauthenticated", "--bind", "127.0.0.1:0", "--workers", str(self.workers),
              "--admin-socket", self.log[:-4] + ".sock"] + self.options, stdout=subprocess.PIPE, stderr=open(self.log, "a"), stdin=subprocess.DEVNULL,
-            start_new_session=True, env=dict(os.environ, **self.environ))
+            start_new_session=True, env=dict(os.environ, **self.environ), **IDENTITY)
         box = []
 
         def listen():
@@ -316,7 +344,7 @@ def session(sid):
 def cli(*args, expect=0, text=None):
     """stdout of og-cli; Failed unless it exits with `expect` (None: (rc, out, err))."""
     r = subprocess.run([CLI] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE,
-                       input=text.encode() if text is not None else b"", cwd="/")
+                       input=text.encode() if text is not None else b"", cwd="/", **IDENTITY)
     out, err = r.stdout.decode("utf-8", "replace"), r.stderr.decode("utf-8", "replace")
     if expect is None:
         return r.returncode, out, err

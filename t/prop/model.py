@@ -378,7 +378,7 @@ def mutate(state, statements):
     s, nodes, edges, errors = state.copy(), 0, 0, []
     kinds = {type(x) is Delete for x in statements}
     if len(kinds) > 1:
-        raise Refused(["on the same query mixes inserts/updates and deletes"])
+        raise Refused(["on the same query mixes inserts/updates and deletes", "type error: T3"])
     for x in statements:
         t = s.schema.type(x.type)
         is_node = x.type in s.nodes
