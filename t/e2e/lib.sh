@@ -187,7 +187,6 @@ writers=
 start_writers() {
 	local n
 	rm -f "$tmp/halt"
-	writers=
 	for n in "$@"; do
 		: >"$tmp/acked.$n"
 		writer "$n" &
@@ -202,6 +201,7 @@ stop_writers() {
 	: >"$tmp/halt"
 	# shellcheck disable=SC2086
 	wait $writers
+	writers=
 }
 # none_lost: every acknowledged key is there, and none twice.
 none_lost() {
