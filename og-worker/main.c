@@ -309,6 +309,8 @@ static int worker_start_threads(struct worker *w, struct og_error *err)
 		return err->code;
 	cfg.runner = pool_runner(w->pool);
 	cfg.query_memory = og_child_setting_u64(&w->child, "query_memory", 1024ull * OG_MIB);
+	/* All workers together: a quarter of what there is. */
+	cfg.pool_memory = og_child_setting_u64(&w->child, "memory", 0) / 4 / OG_MAX(og_child_setting_u64(&w->child, "workers", 1), (uint64_t)1);
 	cfg.query_timeout_ms = (uint32_t)og_child_setting_u64(&w->child, "query_timeout", 60) * 1000;
 	w->ops = og_ops_new(&cfg, err);
 	return w->ops ? 0 : err->code;

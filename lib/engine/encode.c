@@ -163,7 +163,13 @@ int eng_encode_row(struct og_exec *x, const struct og_value *values, struct og_e
 	}
 	og_buf_byte(o, '}');
 	x->rows++;
-	return o->failed ? eng_no_memory(x, err) : 0;
+	if (o->failed)
+		return eng_no_memory(x, err);
+	/* A batch of large texts is far more than what comes between two looks elsewhere. */
+	if (o->cap == x->out_seen)
+		return 0;
+	x->out_seen = o->cap;
+	return eng_check_memory(x, err);
 }
 
 int eng_encode_batch(struct og_exec *x, struct eng_batch *b, struct og_error *err)

@@ -9,10 +9,8 @@
 /* Units of work between two looks at flag and clock: well below a millisecond. */
 #define LOOK_EVERY 4096
 
-static int memory_limit(const struct og_exec *x, size_t actual, struct og_error *err)
+static int limit_error(uint64_t limit, size_t actual, struct og_error *err)
 {
-	uint64_t limit = x->limits.memory;
-
 	og_error_set(err, OG_ERR_TOO_LARGE, "resource limit exceeded for query_memory_bytes: actual %zu, limit %llu", actual,
 		     (unsigned long long)limit);
 	if (err) {
@@ -22,6 +20,33 @@ static int memory_limit(const struct og_exec *x, size_t actual, struct og_error 
 		err->detail.actual = actual;
 	}
 	return OG_ERR_TOO_LARGE;
+}
+
+static int memory_limit(const struct og_exec *x, size_t actual, struct og_error *err)
+{
+	return limit_error(x->limits.memory, actual, err);
+}
+
+/* Draws what has come since the last look, also what goes beyond the pool: it is given back at the end. */
+static int draw(struct og_exec *x, size_t used, struct og_error *err)
+{
+	struct og_exec_pool *p = x->limits.pool;
+	size_t all;
+
+	if (!p)
+		return 0;
+	all = atomic_fetch_add(&p->used, used - x->charged) + (used - x->charged);	/* modulo 2^64: less is drawn back */
+	x->charged = used;
+	return p->limit && all > p->limit ? limit_error(p->limit, all, err) : 0;
+}
+
+int eng_check_memory(struct og_exec *x, struct og_error *err)
+{
+	size_t used = x->arena.total + x->tmp.total + x->out.cap;
+
+	if (x->limits.memory && used > x->limits.memory)
+		return memory_limit(x, used, err);
+	return draw(x, used, err);
 }
 
 int eng_no_memory(struct og_exec *x, struct og_error *err)
@@ -45,13 +70,10 @@ int eng_cancelled(struct og_exec *x, struct og_error *err)
 
 int eng_look(struct og_exec *x, struct og_error *err)
 {
-	size_t used = x->arena.total + x->tmp.total + x->out.cap;
 	int rc = eng_cancelled(x, err);
 
-	if (rc < 0)
+	if (rc < 0 || (rc = eng_check_memory(x, err)) < 0)
 		return rc;
-	if (x->limits.memory && used > x->limits.memory)
-		return memory_limit(x, used, err);
 	if ((x->limits.row_budget && x->spent >= x->limits.row_budget) || (x->deadline_us && og_monotonic_us() >= x->deadline_us))
 		x->pause = true;
 	x->next_look = x->spent + LOOK_EVERY;
@@ -106,6 +128,8 @@ void og_exec_free(struct og_exec *x)
 {
 	if (!x)
 		return;
+	if (x->limits.pool)
+		atomic_fetch_sub(&x->limits.pool->used, x->charged);
 	og_buf_fini(&x->out);
 	og_buf_fini(&x->columns);
 	og_arena_fini(&x->tmp);
@@ -174,7 +198,7 @@ static int advance(struct og_exec *x, struct og_error *err)
 
 static int close_rows(struct og_exec *x, struct og_error *err)
 {
-	size_t used;
+	int rc;
 
 	if (!x->closed) {
 		og_buf_str(&x->out, x->rows ? "]" : "[]");
@@ -182,10 +206,8 @@ static int close_rows(struct og_exec *x, struct og_error *err)
 	}
 	if (og_buf_ok(&x->out, err) < 0)
 		return err->code;
-	used = x->arena.total + x->tmp.total + x->out.cap;
-	if (x->limits.memory && used > x->limits.memory)
-		return memory_limit(x, used, err);
-	return OG_EXEC_DONE;
+	rc = eng_check_memory(x, err);
+	return rc < 0 ? rc : OG_EXEC_DONE;
 }
 
 int og_exec_step(struct og_exec *x, uint64_t budget_us, struct og_error *err)

@@ -26,8 +26,15 @@ int og_plan_read(struct og_arena *a, const struct gq_query *q, const struct og_c
 /* Images that must be pinned in the view before an execution starts. */
 const struct og_need *og_plan_needs(const struct og_plan *p, size_t *n);
 
+/* Memory that many executions draw on; {0} is one without a limit. Threads: any. */
+struct og_exec_pool {
+	atomic_size_t used;
+	size_t limit;			/* bytes; 0: none */
+};
+
 struct og_exec_limits {
 	size_t memory;			/* bytes; 0: none */
+	struct og_exec_pool *pool;	/* NULL: none; outlives the execution. Whichever of both ends first is the limit that the error names */
 	uint64_t row_budget;		/* rows that operators may touch in one step before it returns OG_EXEC_MORE; 0: none */
 	const atomic_int *cancel;	/* non-zero: stop; NULL: never. A value < 0 is the OG_ERR_* to end with (else OG_ERR_CANCELLED) */
 };

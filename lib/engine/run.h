@@ -308,6 +308,8 @@ int eng_agg_emit(struct eng_agg *g, uint64_t from, uint32_t *n, struct og_error 
 int eng_encode_init(struct og_exec *x, struct og_error *err) OG_MUST_CHECK;
 int eng_encode_row(struct og_exec *x, const struct og_value *values, struct og_error *err) OG_MUST_CHECK;
 /* Rows of a batch as they come, up to the limit. */
+/* All that the execution holds, against both limits. */
+int eng_check_memory(struct og_exec *x, struct og_error *err) OG_MUST_CHECK;
 int eng_encode_batch(struct og_exec *x, struct eng_batch *b, struct og_error *err) OG_MUST_CHECK;
 
 /* --- the execution ------------------------------------------------------------------------------------------------------------------- */
@@ -335,6 +337,8 @@ struct og_exec {
 	struct og_slice *names;		/* `"name":` of each column */
 	struct og_value *row;		/* one value an item */
 	bool closed;		/* the closing bracket is there */
+	size_t charged;		/* bytes drawn from the pool */
+	size_t out_seen;	/* capacity of the rows' buffer when it was last looked at */
 	struct og_buf out, columns;
 	size_t nops;		/* operators made */
 	/* op_filter.c: values of a batch that do not lie in one part of the images */

@@ -18,6 +18,7 @@ struct og_ops {
 	const struct og_runner *runner;
 	struct event_base *base;
 	size_t query_memory;
+	struct og_exec_pool pool;
 	uint32_t query_timeout_ms;
 	struct plan_cache plans;
 	struct og_ulid_gen ids;
@@ -64,6 +65,7 @@ struct og_ops *og_ops_new(const struct og_ops_cfg *cfg, struct og_error *err)
 	o->runner = cfg->runner;
 	o->base = cfg->base;
 	o->query_memory = cfg->query_memory;
+	o->pool.limit = cfg->pool_memory;
 	o->query_timeout_ms = cfg->query_timeout_ms;
 	o->plans.limit = cfg->plan_cache_bytes;
 	return o;
@@ -369,7 +371,7 @@ static void run_query(struct og_op *op)
 	struct og_error err = { 0 };
 	int rc;
 
-	op->limits = (struct og_exec_limits){ .memory = op->ops->query_memory, .cancel = &op->cancel };
+	op->limits = (struct og_exec_limits){ .memory = op->ops->query_memory, .pool = &op->ops->pool, .cancel = &op->cancel };
 	rc = og_exec_new(op->plan->plan, &op->bindings, op->view, &op->limits, &op->exec, &err);
 	if (rc == 0 && og_exec_short(op->exec, SHORT_ROWS)) {
 		do {

@@ -28,6 +28,7 @@ struct og_ops_cfg {
 	const struct og_runner *runner;	/* borrowed */
 	struct event_base *base;
 	size_t query_memory;		/* bytes a query; 0: none */
+	size_t pool_memory;		/* bytes all queries together; 0: none */
 	uint32_t query_timeout_ms;	/* 0: none */
 	size_t plan_cache_bytes;
 };

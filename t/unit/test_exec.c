@@ -210,6 +210,31 @@ START_TEST(memory_ends_at_the_limit)
 }
 END_TEST
 
+START_TEST(queries_share_a_pool)
+{
+	static const char big[] = "query q() { match { $a: Vessel $b: Vessel $c: Vessel $d: Vessel $e: Vessel $f: Vessel $g: Vessel } return { $a $b $c } }";
+	struct og_exec_pool pool = { .limit = 400000 };
+	struct run_options o = { .limits = { .memory = 100000000, .pool = &pool } };
+	struct answer a;
+
+	ask(big, "", &o, &a);
+	ck_assert_int_eq(a.code, OG_ERR_TOO_LARGE);
+	ck_assert_ptr_nonnull(strstr(a.json, ", limit 400000"));
+	answer_fini(&a);
+	ck_assert_uint_eq(atomic_load(&pool.used), 0);
+	ask("query q() { match { $v: Vessel } return { $v.name } }", "", &o, &a);
+	ck_assert_int_eq(a.code, 0);
+	answer_fini(&a);
+	ck_assert_uint_eq(atomic_load(&pool.used), 0);
+	/* What others hold is not there for us. */
+	atomic_store(&pool.used, 399999);
+	ask("query q() { match { $v: Vessel } return { $v.name } }", "", &o, &a);
+	ck_assert_int_eq(a.code, OG_ERR_TOO_LARGE);
+	answer_fini(&a);
+	ck_assert_uint_eq(atomic_load(&pool.used), 399999);
+}
+END_TEST
+
 START_TEST(short_queries_are_known)
 {
 	static const struct {
@@ -289,6 +314,7 @@ static void add_tests(TCase *tc)
 	tcase_add_test(tc, load_order_without_order);
 	tcase_add_test(tc, cancelled_by_the_flag);
 	tcase_add_test(tc, memory_ends_at_the_limit);
+	tcase_add_test(tc, queries_share_a_pool);
 	tcase_add_test(tc, short_queries_are_known);
 }
 
