@@ -36,6 +36,7 @@ struct job {
 	struct job_layer *layers;	/* base up */
 	uint32_t nlayers, fetching;
 	bool fetched, sent;
+	bool alone;			/* takes no other wants in */
 	uint64_t sent_to, sent_as;	/* builder, order among all that were sent; kept until it is sent again */
 	unsigned deaths;
 	struct og_error err;
@@ -194,7 +195,7 @@ int job_add(struct storaged *sd, const struct og_wire_image *want, struct og_err
 	struct job *j;
 
 	for (j = sd->jobs; j; j = j->next)
-		if (j->kind == OG_JOB_IMAGES && !j->sent && j->type_id == want->type_id && same_hash(&j->content, &want->content) &&
+		if (j->kind == OG_JOB_IMAGES && !j->sent && !j->alone && j->type_id == want->type_id && same_hash(&j->content, &want->content) &&
 		    same_hash(&j->src, &want->src) && same_hash(&j->dst, &want->dst))
 			return add_want(j, want, err);
 	if (!c)
@@ -702,9 +703,40 @@ static void job_lost(struct job *j, const struct og_error *err)
 	}
 }
 
-/* The builder's last word on a job, or its end without one. */
+/* One of its wants names what does not exist, as only a worker gone wrong asks for: each is tried by itself, so that the others' askers are served. */
+static void job_split(struct job *j)
+{
+	struct og_layer *top = j->nlayers ? j->layers[j->nlayers - 1].layer : NULL;
+	struct og_error err = { 0 };
+
+	while (j->nwants > 1) {
+		struct job *one = job_new(j->sd, OG_JOB_IMAGES, j->type_id, &err);
+
+		if (!one)
+			return;		/* the rest fails with this one */
+		one->alone = true;
+		one->content = j->content;
+		one->src = j->src;
+		one->dst = j->dst;
+		one->schema = j->schema;
+		if (take_layers(one, top, 0, &err) < 0 || add_want(one, &j->wants[j->nwants - 1], &err) < 0) {
+			job_free(one);
+			return;
+		}
+		j->nwants--;
+	}
+	j->alone = true;
+	j->sent = false;
+}
+
+/* The builder's last word on a job. */
 static void on_built_end(struct job *j, const struct og_wire_built *w)
 {
+	if (w->code == OG_ERR_BAD && j->kind == OG_JOB_IMAGES && j->nwants > 1) {
+		job_split(j);
+		if (j->nwants == 1)
+			return;
+	}
 	if (w->code < 0)
 		og_error_set(&j->err, w->code, "%.*s", OG_FMT(w->message));
 	/* It compares before it builds. */
