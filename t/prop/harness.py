@@ -165,19 +165,6 @@ class Answer:
         return "%d %s" % (self.status, self.body[:1500].decode("utf-8", "replace"))
 
 
-def hand_over(tmp, graph):
-    """As root, og-storaged runs under a user of its own where that exists: the graph is given to it."""
-    try:
-        user = pwd.getpwnam("omnigraph-storage")
-    except KeyError:
-        return
-    if os.getuid() == 0:
-        os.chmod(tmp, 0o711)
-        for path, _, files in os.walk(graph):
-            for name in [path] + [os.path.join(path, f) for f in files]:
-                os.chown(name, user.pw_uid, user.pw_gid)
-
-
 class Server:
     def __init__(self, test, graph, workers=2, options=(), environ=None):
         self.test, self.graph, self.workers = test, graph, workers
@@ -193,7 +180,6 @@ class Server:
     def start(self):
         """Starts and waits for the listen line. Failed with the log if it ends first."""
         self.n += 1
-        hand_over(self.test.tmp, self.graph)
         self.process = subprocess.Popen(
             [MASTER, self.graph, "--unauthenticated", "--bind", "127.0.0.1:0", "--workers", str(self.workers),
              "--admin-socket", self.log[:-4] + ".sock"] + self.options, stdout=subprocess.PIPE, stderr=open(self.log, "a"), stdin=subprocess.DEVNULL,
