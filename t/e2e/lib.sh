@@ -119,10 +119,10 @@ stop() {
 	[ ! -e "$tmp/admin" ] || fail "the admin socket is left"
 	no_crash
 }
-# no_crash: no process of the server has ended by a fault of its own (SIGILL, ABRT, BUS, FPE, SEGV, SYS).
+# no_crash: no process of the server has ended by a fault of its own (SIGILL, ABRT, BUS, FPE, SEGV, SYS), nor has a sanitizer complained.
 no_crash() {
 	local crash
-	crash=$(grep -aE 'child.exit .* signal=(4|6|7|8|11|31)$' "$tmp/err")
+	crash=$(grep -aE 'child.exit .* signal=(4|6|7|8|11|31)$|Sanitizer|runtime error' "$tmp/err")
 	[ -z "$crash" ] || fail "a process crashed: $crash"
 }
 
