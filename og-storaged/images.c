@@ -117,7 +117,7 @@ static void evict(struct storaged *sd, const struct image *keep)
 		struct image *oldest = NULL;
 
 		for (struct image *i = sd->image_list; i; i = i->next)
-			if (i->fd >= 0 && i != keep && (!oldest || i->used < oldest->used))
+			if (i->fd >= 0 && i != keep && (!oldest || i->used < oldest->used) && !jobs_need(sd, &i->key))
 				oldest = i;
 		if (!oldest)
 			return;

@@ -349,6 +349,16 @@ static int need_nodes(struct job *j, const struct og_wire_hash128 *key, struct o
 	return all;
 }
 
+bool jobs_need(const struct storaged *sd, const struct og_wire_image *k)
+{
+	if (k->what != IMG_IDS && k->what != IMG_IDX)
+		return false;
+	for (const struct job *j = sd->jobs; j; j = j->next)
+		if (!j->sent && (same_hash(&j->src, &k->content) || same_hash(&j->dst, &k->content)))
+			return true;
+	return false;
+}
+
 static int send_image(struct job *j, struct peer *b, uint8_t role, const struct og_wire_image *k, uint32_t index, struct og_error *err)
 {
 	struct image *img = image_find(j->sd, k);

@@ -153,6 +153,8 @@ void images_prebuild(struct storaged *sd, const struct base *old, const struct b
 /* job.c */
 int job_add(struct storaged *sd, const struct og_wire_image *want, struct og_error *err);
 void jobs_run(struct storaged *sd);
+/* Whether a job that is not at the builder yet waits for this image: giving it up would have it built for ever. */
+bool jobs_need(const struct storaged *sd, const struct og_wire_image *k);
 void jobs_free(struct storaged *sd);
 void job_fold(void *arg, struct og_journal *j, const struct og_fold_job *fold, og_fold_done done, void *token);
 
