@@ -127,6 +127,7 @@ void og_graph_attach(struct og_graph *g, struct og_chan *chan)
 	struct slot *s;
 
 	g->chan = chan;
+	unmap_bell(g);	/* it sends its own, if there is one now */
 	/* What a new og-storaged knows as images and bases may differ: open again when asked. */
 	for (s = g->slots; s; s = s->next) {
 		slot_drop_state(s);

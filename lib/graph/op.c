@@ -10,7 +10,7 @@
 #include "graph/plans.h"
 
 #define SHORT_ROWS 1024u	/* what a plan on the loop may touch */
-#define SHORT_SCAN 4096u	/* rows that a mutation may scan there */
+#define SHORT_SCAN 4096u	/* rows that a mutation may look at there */
 #define REEVALUATIONS 5u
 
 struct og_ops {
@@ -391,22 +391,44 @@ static void run_query(struct og_op *op)
 
 /* ---- mutations ---- */
 
+/* Rows that a statement may look at, at most; checks at the end not counted. */
+static uint64_t statement_rows(const struct og_view *v, const struct gq_stmt *s)
+{
+	bool by_key = s->where_prop && s->where_prop->key && s->type->nkey == 1 && s->op == GQ_EQ;
+	uint64_t rows = 1;
+
+	if (s->kind == GQ_INSERT)
+		return 1;
+	/* Edges of one node may be all there are. */
+	if (!by_key)
+		rows += v->types[s->type->index].rows;
+	for (uint32_t i = 0; s->kind == GQ_DELETE && s->type->kind == OG_NODE && i < v->catalog->ntypes; i++) {
+		const struct og_type *e = &v->catalog->types[i];
+
+		if (e->kind == OG_EDGE && (e->src_type == s->type->index || e->dst_type == s->type->index))
+			rows += v->types[i].rows;
+	}
+	return rows;
+}
+
+/* Whether all statements together, and the checks behind them, look at so few rows that the loop may run them. */
 static bool mutation_is_short(const struct og_op *op)
 {
 	const struct gq_query *q = op->plan->query;
+	const struct og_type *last = NULL;
+	uint64_t rows = 0;
 
-	for (uint32_t i = 0; i < q->nstmts; i++) {
+	for (uint32_t i = 0; i < q->nstmts && rows <= SHORT_SCAN; i++) {
 		const struct gq_stmt *s = &q->stmts[i];
-		bool by_key = s->where_prop && s->where_prop->key && s->type->nkey == 1 && s->op == GQ_EQ;
-		bool by_end = s->where_target != GQ_WHERE_PROP && s->op == GQ_EQ;
-		bool scans = s->kind != GQ_INSERT && !by_key && !by_end;
 
-		for (uint32_t c = 0; c < s->type->nconstraints; c++)
-			scans |= s->type->constraints[c].kind == OG_C_UNIQUE;
-		if (scans && op->view->types[s->type->index].rows > SHORT_SCAN)
-			return false;
+		rows += statement_rows(op->view, s);
+		/* One scan a type, or a few where types alternate. */
+		for (uint32_t c = 0; s->type != last && c < s->type->nconstraints; c++)
+			if (s->type->constraints[c].kind == OG_C_UNIQUE)
+				rows += op->view->types[s->type->index].rows;
+		last = s->type;
 	}
-	return true;
+	return rows <= SHORT_SCAN;
 }
 
 static void mutate_again(struct og_op *op)

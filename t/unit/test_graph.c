@@ -368,9 +368,12 @@ static void disconnect(void)
 	ck_assert_ptr_null(chan);
 }
 
+static unsigned off_loop;
+
 static int run_now(void *arg, int (*step)(void *, uint64_t), void (*done)(void *), void *job, struct og_error *err)
 {
 	(void)arg;
+	off_loop++;
 	(void)err;
 	while (step(job, 1000) > 0)
 		;
@@ -858,6 +861,28 @@ START_TEST(a_lost_race_is_run_again_five_times)
 }
 END_TEST
 
+/* Each statement looks at little, all of them together at much: not on the loop, which would stand still. */
+START_TEST(many_statements_leave_the_loop)
+{
+	struct og_buf b = { 0 };
+	struct ran x = { 0 };
+
+	off_loop = 0;
+	insert(&x);
+	ck_assert_uint_eq(off_loop, 0);
+	og_buf_str(&b, "query m() {");
+	for (int i = 0; i < 5000; i++)
+		og_buf_str(&b, " update Person set { age: 1 } where age = 2");
+	og_buf_str(&b, " }");
+	(void)og_op_mutate(ops, &(struct og_mutate_req){ .source = og_buf_view(&b) }, on_changed, &x);
+	turn();
+	ck_assert_uint_eq(x.answers, 2);
+	ck_assert_msg(x.code == 0, "%s", x.message);
+	ck_assert_uint_eq(off_loop, 1);
+	og_buf_fini(&b);
+}
+END_TEST
+
 START_TEST(a_commit_without_an_answer_is_unknown)
 {
 	struct ran x = { 0 };
@@ -909,6 +934,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_damaged_type_is_no_concern_of_others);
 	tcase_add_test(tc, gone_images_open_the_state_again);
 	tcase_add_test(tc, a_lost_race_is_run_again_five_times);
+	tcase_add_test(tc, many_statements_leave_the_loop);
 	tcase_add_test(tc, a_commit_without_an_answer_is_unknown);
 }
 
