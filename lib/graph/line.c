@@ -334,10 +334,11 @@ int line_needs(const struct og_line *l, uint32_t ncommits, const bool *types, co
 static int apply_table(struct og_view *v, const struct og_type *type, const struct tail_table *t, struct og_error *err)
 {
 	struct og_change c;
-	int rc;
+	int rc = 0;
 
 	og_change_init(&c, type);
-	rc = og_change_decode(&c, type, t->body, err);
+	if (t->body.len)
+		rc = og_change_decode(&c, type, t->body, err);
 	c.all = t->all;
 	if (rc == 0)
 		rc = og_view_apply(v, &c, err);

@@ -26,7 +26,7 @@ struct commit {
 	struct og_buf body;
 	uint32_t type;
 	int64_t dn;
-	bool segments;
+	bool segments, all;
 };
 
 /* The other side: main is Person and Place; `base` commits are in the images, the rest is told. */
@@ -97,7 +97,7 @@ static void ring(void)
 
 static void wire_commit(const struct commit *c, struct og_wire_commit *w, struct og_wire_table *t)
 {
-	*t = (struct og_wire_table){ .type_id = c->type, .table_version = c->seq + 1, .dn = c->dn, .segments = c->segments, .body = og_buf_view(&c->body) };
+	*t = (struct og_wire_table){ .type_id = c->type, .table_version = c->seq + 1, .dn = c->dn, .segments = c->segments, .all = c->all, .body = og_buf_view(&c->body) };
 	*w = (struct og_wire_commit){ .seq = c->seq, .branch = ulid(1), .commit = ulid((uint8_t)(100 + c->seq)), .parent = ulid((uint8_t)(99 + c->seq)),
 				      .version = c->seq + 1, .tables = t, .ntables = 1 };
 }
@@ -842,6 +842,31 @@ START_TEST(gone_images_open_the_state_again)
 }
 END_TEST
 
+/* A content replaced by nothing, and by something. */
+START_TEST(a_type_is_emptied_and_filled)
+{
+	struct ran x = { 0 };
+	uint32_t type;
+
+	person("abc");
+	fake.base = 1;
+	person("d");
+	type = fake.commits[0].type;
+	fake.commits[2] = (struct commit){ .seq = 3, .type = type, .all = true };
+	fake.ncommits = 3;
+	ring();
+	query(&x, "Person");
+	ck_assert_msg(x.code == 0, "%s", x.message);
+	ck_assert_uint_eq(x.rows, 0);
+	person("e");
+	fake.commits[3].all = true;
+	ring();
+	query(&x, "Person");
+	ck_assert_msg(x.code == 0, "%s", x.message);
+	ck_assert_uint_eq(x.rows, 1);
+}
+END_TEST
+
 START_TEST(a_lost_race_is_run_again_five_times)
 {
 	struct ran x = { 0 };
@@ -933,6 +958,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, loss_while_images_are_fetched);
 	tcase_add_test(tc, a_damaged_type_is_no_concern_of_others);
 	tcase_add_test(tc, gone_images_open_the_state_again);
+	tcase_add_test(tc, a_type_is_emptied_and_filled);
 	tcase_add_test(tc, a_lost_race_is_run_again_five_times);
 	tcase_add_test(tc, many_statements_leave_the_loop);
 	tcase_add_test(tc, a_commit_without_an_answer_is_unknown);
