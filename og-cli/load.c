@@ -291,7 +291,7 @@ static int load(struct cli *c, bool ingest)
 {
 	struct loading l = { .c = c, .ingest = ingest, .fd = -1 };
 	const char *from = arg_text(&c->args, "from"), *path;
-	struct og_load_req req = { .mode = (enum og_load_mode)arg_choice(&c->args, "mode"), .spill = true, .file = true };
+	struct og_load_req req = { .mode = (enum og_load_mode)arg_choice(&c->args, "mode"), .thread = true, .spill = true, .file = true };
 	int rc;
 
 	if ((rc = cli_config(c)) < 0 || (rc = cli_select(c, &l.sel)) < 0 || (rc = og_config_coherent(&c->config, &l.sel, &c->err)) < 0 ||

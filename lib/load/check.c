@@ -25,8 +25,12 @@ static void key_add(struct load_keys *k, enum og_key_kind kind, uint32_t type_id
 	k->v[k->n++] = og_key_hash(kind, type_id, payload);
 }
 
-static int keys_init(struct load_keys *k, struct og_error *err)
+/* Who overwrites whole types lists no keys. */
+static int keys_init(struct load_keys *k, enum og_load_mode mode, struct og_error *err)
 {
+	k->over = mode == OG_LOAD_OVERWRITE;
+	if (k->over)
+		return 0;
 	k->cap = OG_KEYS_MAX + OG_KEYS_MAX / 2;
 	k->v = malloc(k->cap * sizeof(*k->v));
 	return k->v ? 0 : og_error_nomem(err);
@@ -150,7 +154,30 @@ static int read_id(struct checking *k, struct checked *t, struct og_slice id, ui
 	return t->type->kind == OG_EDGE && k->l->mode == OG_LOAD_MERGE ? read_replaced(k, t, slot, err) : 0;
 }
 
-static int read_ends(struct checking *k, struct checked *t, const struct og_change *rows, uint32_t i, uint32_t row, struct og_error *err)
+/* Rows whose hashes are made, and whose places in the tables are asked for, before the first of them is looked up. */
+#define AHEAD 64u
+
+struct ends_ahead {
+	struct load_entry e[2][AHEAD];
+};
+
+static void hash_ends(struct checking *k, const struct checked *t, const struct og_change *rows, uint32_t first, struct ends_ahead *a)
+{
+	uint32_t n = OG_MIN(AHEAD, (uint32_t)rows->rows - first);
+
+	for (unsigned end = 0; end < 2; end++) {
+		const struct checked *node = &k->types[end ? t->type->dst_type : t->type->src_type];
+		const struct og_colvec *c = end ? &rows->dst : &rows->src;
+
+		for (uint32_t i = 0; i < n; i++) {
+			a->e[end][i] = load_entry_of(og_colvec_str(c, first + i), 0, 0);
+			load_idset_expect(&node->known, &a->e[end][i]);
+		}
+	}
+}
+
+static int read_ends(struct checking *k, struct checked *t, const struct og_change *rows, uint32_t i, uint32_t row, const struct ends_ahead *a,
+		     struct og_error *err)
 {
 	int rc = 0;
 
@@ -171,7 +198,9 @@ static int read_ends(struct checking *k, struct checked *t, const struct og_chan
 			if (!card)
 				continue;
 		}
-		e = load_entry_of(id, row, slot);
+		e = a->e[end][i % AHEAD];
+		e.row = row;
+		e.extra = slot;
 		if (slot == OG_SLOT_NONE && !load_idset_has(&node->known, &e))
 			rc = load_sorter_add(&t->ends[end], &e, err);
 		if (rc == 0 && card)
@@ -185,13 +214,16 @@ static int read_rows(struct checking *k, struct checked *t, const struct og_chan
 {
 	struct og_value *values = calloc(t->type->nprops + 1, sizeof(*values));
 	struct og_buf tuple = { 0 };
+	struct ends_ahead ahead;
 	int rc = values ? 0 : og_error_nomem(err);
 
 	for (uint32_t i = 0; rc == 0 && i < rows->rows; i++) {
 		if (!meta[i].generated)
 			rc = read_id(k, t, og_colvec_str(&rows->id, i), first + i, &meta[i], err);
+		if (t->type->kind == OG_EDGE && i % AHEAD == 0)
+			hash_ends(k, t, rows, i, &ahead);
 		if (rc == 0 && t->type->kind == OG_EDGE)
-			rc = read_ends(k, t, rows, i, first + i, err);
+			rc = read_ends(k, t, rows, i, first + i, &ahead, err);
 		if (rc == 0 && t->nuniques)
 			rc = read_uniques(k, t, rows, i, first + i, &meta[i], values, &tuple, err);
 	}
@@ -432,8 +464,7 @@ static void finish(struct checking *k)
 	}
 	v->read.n = og_keys_sort(v->read.v, v->read.n);
 	v->written.n = og_keys_sort(v->written.v, v->written.n);
-	/* What an overwrite takes away is not listed. */
-	v->all_keys = k->l->mode == OG_LOAD_OVERWRITE || v->read.over || v->written.over || v->read.n > OG_KEYS_MAX || v->written.n > OG_KEYS_MAX;
+	v->all_keys = v->read.over || v->written.over || v->read.n > OG_KEYS_MAX || v->written.n > OG_KEYS_MAX;
 }
 
 int og_load_check(struct og_loader *l, struct og_view *v, struct load_verdict *out, struct og_error *err)
@@ -448,7 +479,7 @@ int og_load_check(struct og_loader *l, struct og_view *v, struct load_verdict *o
 	out->tables = calloc(l->ntypes ? l->ntypes : 1, sizeof(*out->tables));
 	if (!k.types || !out->tables)
 		rc = og_error_nomem(err);
-	else if ((rc = keys_init(&out->read, err)) == 0 && (rc = keys_init(&out->written, err)) == 0)
+	else if ((rc = keys_init(&out->read, l->mode, err)) == 0 && (rc = keys_init(&out->written, l->mode, err)) == 0)
 		rc = check_all(&k, err);
 	if (rc == 0)
 		finish(&k);

@@ -3,7 +3,6 @@
 
 #include "load/loader.h"
 
-#include <signal.h>
 #include <stdlib.h>
 
 #include "base/fd.h"
@@ -24,21 +23,21 @@ size_t loader_buffered(const struct load_type *t)
 	return n;
 }
 
-static void clear(struct og_change *c)
+void loader_clear(struct load_type *t)
 {
-	og_colvec_clear(&c->id);
-	og_colvec_clear(&c->src);
-	og_colvec_clear(&c->dst);
-	for (uint32_t i = 0; i < c->type->nprops; i++)
-		og_colvec_clear(&c->props[i]);
-	c->rows = 0;
+	og_colvec_clear(&t->rows.id);
+	og_colvec_clear(&t->rows.src);
+	og_colvec_clear(&t->rows.dst);
+	for (uint32_t i = 0; i < t->type->nprops; i++)
+		og_colvec_clear(&t->rows.props[i]);
+	t->rows.rows = 0;
 }
 
-void loader_drop_nulls(struct og_change *c)
+void loader_drop_nulls(struct load_type *t)
 {
-	for (uint32_t i = 0; i < c->type->nprops; i++)
-		if (c->props[i].nulls == c->props[i].rows)
-			og_colvec_clear(&c->props[i]);
+	for (uint32_t i = 0; i < t->type->nprops; i++)
+		if (t->rows.props[i].nulls == t->rows.props[i].rows)
+			og_colvec_clear(&t->rows.props[i]);
 }
 
 /* ---- repeated ids ---- */
@@ -131,37 +130,42 @@ static void describe(struct og_pq_col_desc *d, const struct og_colvec **cols, si
 	cols[(*n)++] = v;
 }
 
-/* A segment: plain rows; columns without any value are left out. */
-static int encode(const struct og_change *c, struct og_buf *out, struct og_error *err)
+size_t loader_columns(const struct og_change *c, bool all, struct og_pq_col_desc *descs, const struct og_colvec **cols)
 {
-	struct og_pq_options opt = { .codec = OG_PQ_SNAPPY };
-	size_t max = c->type->nprops + 3, n = 0;
-	struct og_pq_col_desc *d = calloc(max, sizeof(*d));
-	const struct og_colvec **cols = calloc(max, sizeof(*cols));
-	int rc;
+	size_t n = 0;
 
-	if (!d || !cols) {
-		rc = og_error_nomem(err);
-		goto out;
-	}
-	describe(d, cols, &n, "id", OG_PROP_ID, &c->id);
+	describe(descs, cols, &n, "id", OG_PROP_ID, &c->id);
 	if (c->type->kind == OG_EDGE) {
-		describe(d, cols, &n, "src", OG_PROP_SRC, &c->src);
-		describe(d, cols, &n, "dst", OG_PROP_DST, &c->dst);
+		describe(descs, cols, &n, "src", OG_PROP_SRC, &c->src);
+		describe(descs, cols, &n, "dst", OG_PROP_DST, &c->dst);
 	}
 	for (uint32_t i = 0; i < c->type->nprops; i++) {
 		const struct og_property *p = &c->type->props[i];
 
-		if (c->props[i].rows == 0)
+		if (c->props[i].rows == 0 && !all)
 			continue;
-		d[n] = (struct og_pq_col_desc){ .name = p->name, .field_id = (int32_t)p->id, .type = p->type };
+		descs[n] = (struct og_pq_col_desc){ .name = p->name, .field_id = (int32_t)p->id, .type = p->type };
 		cols[n++] = &c->props[i];
 	}
-	rc = og_pq_encode(out, d, cols, n, &opt, NULL, 0, err);
-out:
+	return n;
+}
+
+/* A segment: plain rows; columns without any value are left out. */
+static int encode(const struct og_change *c, struct og_buf *out, struct og_error *err)
+{
+	struct og_pq_options opt = { .codec = OG_PQ_SNAPPY };
+	size_t max = c->type->nprops + 3;
+	struct og_pq_col_desc *d = calloc(max, sizeof(*d));
+	const struct og_colvec **cols = calloc(max, sizeof(*cols));
+	int rc;
+
+	if (!d || !cols)
+		rc = og_error_nomem(err);
+	else
+		rc = og_pq_encode(out, d, cols, loader_columns(c, false, d, cols), &opt, NULL, 0, err);
 	free(d);
 	free(cols);
-	return rc;
+	return rc < 0 ? rc : og_buf_ok(out, err);
 }
 
 static int to_spool(struct og_loader *l, struct load_chunk *c, const struct load_meta *meta, struct og_error *err)
@@ -185,86 +189,11 @@ static int to_spool(struct og_loader *l, struct load_chunk *c, const struct load
 	return 0;
 }
 
-static int write_chunk(struct og_loader *l, struct load_chunk *c, const struct og_change *rows, const struct load_meta *meta, struct og_error *err)
+struct load_chunk *loader_add_chunk(struct og_loader *l, struct load_type *t, uint32_t rows, struct og_buf *parquet, const struct load_meta *meta,
+				    struct og_error *err)
 {
-	int rc = encode(rows, &c->parquet, err);
+	struct load_chunk *c;
 
-	if (rc == 0)
-		rc = og_buf_ok(&c->parquet, err);
-	c->parquet_len = c->parquet.len;
-	return rc < 0 ? rc : to_spool(l, c, meta, err);
-}
-
-static void *encoder_main(void *arg)
-{
-	struct load_encoder *e = arg;
-
-	e->rc = write_chunk(e->l, e->chunk, &e->rows, e->meta, &e->err);
-	atomic_store(&e->finished, true);
-	return NULL;
-}
-
-int loader_settle(struct og_loader *l, struct og_error *err)
-{
-	struct load_encoder *e = &l->encoder;
-
-	if (!e->running)
-		return 0;
-	pthread_join(e->thread, NULL);
-	e->running = false;
-	e->chunk->encoding = false;
-	clear(&e->rows);
-	if (e->rc < 0)
-		*err = e->err;
-	return e->rc;
-}
-
-/* Hands the buffers of a type to the thread and gives it empty ones. false: no thread could be started, everything is as it was. */
-static bool encode_beside(struct og_loader *l, struct load_type *t, struct load_chunk *c)
-{
-	struct load_encoder *e = &l->encoder;
-	struct og_change rows;
-	struct load_meta *meta = e->meta;
-	size_t meta_cap = e->meta_cap;
-	sigset_t all, old;
-
-	if (!l->spill)
-		return false;
-	if (e->rows.type != t->type) {
-		if (e->rows.type)
-			og_change_fini(&e->rows);
-		og_change_init(&e->rows, t->type);
-		if (!e->rows.props)
-			return false;
-	}
-	rows = e->rows;
-	e->rows = t->rows;
-	e->meta = t->meta;
-	e->meta_cap = t->meta_cap;
-	e->l = l;
-	e->chunk = c;
-	atomic_store(&e->finished, false);
-	c->encoding = true;
-	/* Signals are for the thread that reads. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	e->running = pthread_create(&e->thread, NULL, encoder_main, e) == 0;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (!e->running) {
-		c->encoding = false;
-		e->rows = rows;
-		e->meta = meta;
-		e->meta_cap = meta_cap;
-		return false;
-	}
-	t->rows = rows;
-	t->meta = meta;
-	t->meta_cap = meta_cap;
-	return true;
-}
-
-static struct load_chunk *new_chunk(struct og_loader *l, const struct load_type *t, struct og_error *err)
-{
 	if (l->nchunks == l->chunks_cap) {
 		size_t cap = l->chunks_cap ? l->chunks_cap * 2 : 16;
 		struct load_chunk *chunks = realloc(l->chunks, cap * sizeof(*chunks));
@@ -276,30 +205,38 @@ static struct load_chunk *new_chunk(struct og_loader *l, const struct load_type 
 		l->chunks = chunks;
 		l->chunks_cap = cap;
 	}
-	l->chunks[l->nchunks] = (struct load_chunk){ .type = t->type->index, .first = t->stored, .rows = t->rows.rows };
-	return &l->chunks[l->nchunks++];
+	c = &l->chunks[l->nchunks];
+	*c = (struct load_chunk){ .type = t->type->index, .first = t->stored, .rows = rows, .parquet = *parquet, .parquet_len = parquet->len };
+	*parquet = (struct og_buf){ 0 };
+	if (to_spool(l, c, meta, err) < 0) {
+		og_buf_fini(&c->parquet);
+		free(c->meta);
+		return NULL;
+	}
+	l->nchunks++;
+	t->stored += rows;
+	t->chunked = true;
+	return c;
 }
 
 int loader_flush(struct og_loader *l, struct load_type *t, struct og_error *err)
 {
-	struct load_chunk *c;
+	struct og_buf parquet = { 0 };
 	int rc;
 
+	if (t->open)
+		return loader_close(l, t, err);
 	if (t->rows.rows == 0)
 		return 0;
-	if ((rc = loader_settle(l, err)) < 0 || (rc = loader_dedupe(l, t, err)) < 0)
+	if ((rc = loader_dedupe(l, t, err)) < 0)
 		return rc;
-	loader_drop_nulls(&t->rows);
-	c = new_chunk(l, t, err);
-	if (!c)
+	loader_drop_nulls(t);
+	if ((rc = encode(&t->rows, &parquet, err)) < 0 || !loader_add_chunk(l, t, t->rows.rows, &parquet, t->meta, err)) {
+		og_buf_fini(&parquet);
 		return err->code;
-	t->stored += t->rows.rows;
-	t->chunked = true;
-	if (encode_beside(l, t, c))
-		return 0;
-	rc = write_chunk(l, c, &t->rows, t->meta, err);
-	clear(&t->rows);
-	return rc;
+	}
+	loader_clear(t);
+	return 0;
 }
 
 int og_loader_parquet(struct og_loader *l, struct load_chunk *c, struct og_error *err)
@@ -437,8 +374,6 @@ static int remap_chunk(struct og_loader *l, struct load_chunk *c, bool *props, s
 		c->meta = NULL;
 		c->stored = false;
 		rc = encode(&rows, &c->parquet, err);
-		if (rc == 0)
-			rc = og_buf_ok(&c->parquet, err);
 		c->parquet_len = c->parquet.len;
 		if (rc == 0)
 			rc = to_spool(l, c, meta, err);

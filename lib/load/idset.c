@@ -54,6 +54,12 @@ void load_idset_fini(struct load_idset *s)
 	*s = (struct load_idset){ 0 };
 }
 
+void load_idset_expect(const struct load_idset *s, const struct load_entry *e)
+{
+	if (s->v)
+		__builtin_prefetch(s->v[first_slot(s, e)]);
+}
+
 bool load_idset_has(const struct load_idset *s, const struct load_entry *e)
 {
 	if (!s->v)

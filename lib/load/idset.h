@@ -19,6 +19,8 @@ struct load_idset {
 /* The entries of a sorter. No table, and no error, if it has spilled or the table would take more than half of what the budget has left. */
 void load_idset_fill(struct load_idset *s, const struct load_sorter *ids);
 void load_idset_fini(struct load_idset *s);
+/* It will be asked for: its place is brought into the cache. */
+void load_idset_expect(const struct load_idset *s, const struct load_entry *e);
 /* true: it is there. false: it is not, or there is no table. */
 bool load_idset_has(const struct load_idset *s, const struct load_entry *e);
 

@@ -10,7 +10,8 @@
 #include "load/check.h"
 
 #define BUDGET_DEFAULT (256u * OG_MIB)
-#define PUTS_MAX 3u		/* segments on their way */
+#define PUTS_MAX 3u		/* segments on their way; at the end more while they are small: */
+#define PUTS_BYTES (16u * OG_MIB)
 #define SLICE_BYTES (256u * OG_KIB)
 #define TRIES_MAX 5u
 
@@ -30,9 +31,11 @@ struct og_load {
 	atomic_bool dead;		/* nobody is told anything any more; freed when nothing comes any more */
 	bool waiting;			/* og_load_feed said wait */
 	bool finishing;			/* the input is over */
+	bool ended;			/* no chunk changes any more */
 	bool checked;			/* the verdict holds for snap */
 	struct og_loader *loader;
 	unsigned puts;
+	size_t put_bytes;
 	struct og_snap *snap;
 	struct og_view *view;
 	struct load_verdict verdict;
@@ -320,6 +323,7 @@ static void on_put(void *arg, const struct og_wire_segment *seg, const struct og
 
 	free(p);
 	l->puts--;
+	l->put_bytes -= c->parquet_len;
 	c->sent = false;
 	if (!alive(l))
 		return;
@@ -331,7 +335,12 @@ static void on_put(void *arg, const struct og_wire_segment *seg, const struct og
 	puts_ended(l);
 }
 
-/* Sends what waits, as far as PUTS_MAX allows. Returns the chunks that still wait, or an error. */
+static bool may_put(const struct og_load *l, const struct load_chunk *c)
+{
+	return l->puts < PUTS_MAX || (l->ended && l->put_bytes + c->parquet_len <= PUTS_BYTES);
+}
+
+/* Sends what waits, as far as may_put allows. Returns the chunks that still wait, or an error. */
 static int send_chunks(struct og_load *l, struct og_error *err)
 {
 	int wait = 0;
@@ -341,9 +350,9 @@ static int send_chunks(struct og_load *l, struct og_error *err)
 		struct load_chunk *c = &l->loader->chunks[i];
 		struct put *p;
 
-		if (c->stored || c->sent || c->encoding)
+		if (c->stored || c->sent)
 			continue;
-		if (l->puts >= PUTS_MAX) {
+		if (!may_put(l, c)) {
 			wait++;
 			continue;
 		}
@@ -355,6 +364,7 @@ static int send_chunks(struct og_load *l, struct og_error *err)
 		}
 		*p = (struct put){ l, i };
 		l->puts++;
+		l->put_bytes += c->parquet_len;
 		l->busy++;
 		c->sent = true;
 		og_graph_segment_put(l->graph, l->loader->catalog->types[c->type].id, c->rows, og_buf_view(&c->parquet), on_put, p);
@@ -379,8 +389,8 @@ static void puts_ended(struct og_load *l)
 	struct og_error err = { 0 };
 	int rc;
 
-	if (l->finishing && !l->checked) {
-		if (l->puts == 0 && !l->snap)
+	if (l->finishing && !l->ended) {
+		if (l->puts == 0)
 			end_input(l);
 		else
 			settle(l);
@@ -507,11 +517,22 @@ static int end_step(void *arg, uint64_t budget_us)
 static void end_done(void *arg)
 {
 	struct og_load *l = arg;
+	struct og_error err = { 0 };
 
 	if (!alive(l))
 		return;
-	if (l->err.code < 0)
+	if (l->err.code < 0) {
 		load_fail(l, &l->err);
+		return;
+	}
+	l->ended = true;
+	/* Stored while they are checked; with a runner that would be two threads at one chunk. */
+	l->held++;
+	if (!l->runner && send_chunks(l, &err) < 0 && !l->dead)
+		load_fail(l, &err);
+	l->held--;
+	if (l->dead)
+		settle(l);
 	else
 		attempt(l);
 }
@@ -581,6 +602,10 @@ static void on_first_state(void *arg, struct og_snap *snap, const struct og_erro
 		return;
 	}
 	l->loader->file = l->req.file;
+	if (l->req.thread && og_loader_thread(l->loader, &e) < 0) {
+		load_fail(l, &e);
+		return;
+	}
 	if (l->ready)
 		l->ready(l->arg);
 	else

@@ -7,7 +7,7 @@
  *          written then; segments that were put meanwhile are garbage that cleanup removes.
  * Memory:  `budget` for the buffers and as much for the checks; the rest goes to unlinked temporary files (spill), or, where none can be made, the
  *          load ends with OG_ERR_TOO_LARGE. Three machine words a row are sorted: ids and ends are compared by their XXH3-128.
- * Threads: the loop's thread. With a runner, reading and checking happen off it, and callbacks still come from the loop.
+ * Threads: the loop's thread, and one of its own if asked for. With a runner, reading and checking happen off it, and callbacks still come from the loop.
  */
 #ifndef OG_LOAD_LOAD_H
 #define OG_LOAD_LOAD_H
@@ -45,6 +45,7 @@ struct og_load_req {
 	struct og_slice from;		/* p NULL: none */
 	struct og_slice actor;		/* p NULL: none */
 	size_t budget;			/* bytes; 0: 256 MiB */
+	bool thread;			/* a thread may be started, which encodes */
 	bool spill;			/* temporary files may be made ($TMPDIR or /tmp) */
 	bool file;			/* the input is a file: bytes that are not UTF-8 are told as a reading error */
 };

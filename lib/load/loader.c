@@ -60,11 +60,7 @@ void og_loader_free(struct og_loader *l)
 {
 	if (!l)
 		return;
-	if (l->encoder.running)
-		pthread_join(l->encoder.thread, NULL);
-	if (l->encoder.rows.type)
-		og_change_fini(&l->encoder.rows);
-	free(l->encoder.meta);
+	load_encoder_free(l->encoder);
 	for (uint32_t i = 0; l->types && i < l->ntypes; i++) {
 		struct load_type *t = &l->types[i];
 
@@ -74,6 +70,7 @@ void og_loader_free(struct og_loader *l)
 		free(t->seen);
 		free(t->order);
 		og_buf_fini(&t->body);
+		loader_open_free(t);
 	}
 	free(l->types);
 	for (size_t i = 0; i < l->nchunks; i++) {
@@ -90,6 +87,12 @@ void og_loader_free(struct og_loader *l)
 	og_arena_fini(&l->kept);
 	og_catalog_unref(l->catalog);
 	free(l);
+}
+
+int og_loader_thread(struct og_loader *l, struct og_error *err)
+{
+	l->encoder = load_encoder_new(err);
+	return l->encoder ? 0 : err->code;
 }
 
 /* ---- errors in order ---- */
@@ -176,10 +179,15 @@ static int relieve(struct og_loader *l, struct og_error *err)
 
 static int count_bytes(struct og_loader *l, size_t n, struct og_error *err)
 {
+	int rc;
+
 	l->since += n;
 	if (l->since < OG_MIN(l->budget / 16, 1u * OG_MIB))
 		return 0;
 	l->since = 0;
+	for (uint32_t i = 0; i < l->ntypes; i++)
+		if ((rc = loader_group(l, &l->types[i], err)) < 0)
+			return rc;
 	return relieve(l, err);
 }
 
@@ -189,9 +197,6 @@ int og_loader_feed(struct og_loader *l, struct og_slice bytes, bool last, struct
 	int rc = 0;
 
 	l->piece++;
-	/* A chunk is sent as soon as it can be. */
-	if (l->encoder.running && atomic_load(&l->encoder.finished) && (rc = loader_settle(l, err)) < 0)
-		return rc;
 	og_buf_slice(&l->window, bytes);
 	if ((rc = og_buf_ok(&l->window, err)) < 0)
 		return rc;
@@ -239,7 +244,7 @@ static int end_type(struct og_loader *l, struct load_type *t, size_t *inlined, s
 		return loader_flush(l, t, err);
 	if ((rc = loader_dedupe(l, t, err)) < 0)
 		return rc;
-	loader_drop_nulls(&t->rows);
+	loader_drop_nulls(t);
 	if ((rc = og_change_encode(&t->rows, &t->body, err)) < 0 || (rc = og_buf_ok(&t->body, err)) < 0)
 		return rc;
 	if (t->body.len > INLINE_BYTES || *inlined + t->body.len > INLINE_TOTAL) {
@@ -256,16 +261,17 @@ int og_loader_end(struct og_loader *l, struct og_error *err)
 	size_t inlined = 0;
 	int rc;
 
-	if ((rc = loader_settle(l, err)) < 0)
-		return rc;
 	if (l->doomed) {
 		*err = l->first;
 		return err->code;
 	}
+	for (uint32_t i = 0; i < l->ntypes; i++)
+		if (l->types[i].open && (rc = loader_close(l, &l->types[i], err)) < 0)
+			return rc;
 	if ((rc = loader_remap(l, err)) < 0)
 		return rc;
 	for (uint32_t i = 0; i < l->ntypes; i++)
 		if ((rc = end_type(l, &l->types[i], &inlined, err)) < 0)
 			return rc;
-	return loader_settle(l, err);
+	return 0;
 }

@@ -12,14 +12,12 @@
 #ifndef OG_LOAD_LOADER_H
 #define OG_LOAD_LOADER_H
 
-#include <pthread.h>
-#include <stdatomic.h>
-
 #include "base/map.h"
 #include "base/ulid.h"
 #include "image/delta.h"
 #include "ipc/wire.h"
 #include "json/reader.h"
+#include "load/encoder.h"
 #include "load/load.h"
 #include "schema/rowcheck.h"
 
@@ -37,9 +35,20 @@ struct load_chunk {
 	struct load_meta *meta;		/* without a spool file */
 	uint64_t at;			/* in the spool file: parquet, then meta */
 	size_t parquet_len;
-	bool encoding;			/* the encoder has it */
 	bool sent, stored;		/* on its way to the store; there */
 	struct og_wire_segment seg;	/* stored */
+};
+
+/* A chunk of which some rows are encoded already. */
+struct load_open {
+	struct load_encode job;		/* its columns are those of `rows` */
+	struct og_pq_col_desc *descs;
+	struct og_change rows;		/* a group with the thread; or empty */
+	struct og_buf parquet;
+	struct load_meta *meta;
+	size_t meta_cap;
+	uint32_t nrows;			/* in all groups */
+	size_t bytes;			/* that they took as buffers */
 };
 
 struct load_type {
@@ -54,7 +63,8 @@ struct load_type {
 	uint64_t serial, *seen;		/* per property: the record that had it last */
 	uint32_t *order, norder;	/* properties in the order of the record before */
 	bool constrained;		/* has @range or @check */
-	bool chunked;			/* has chunks */
+	bool chunked;			/* has chunks, or an open one */
+	struct load_open *open;		/* or NULL; what is in `rows` follows it */
 	/* At the end, instead of a chunk: */
 	bool inlined;
 	struct og_buf body;
@@ -70,23 +80,6 @@ struct load_rank {
 };
 enum load_phase { LOAD_NODES, LOAD_ENDS, LOAD_EDGES, LOAD_CARDS };
 enum load_step { LOAD_IDS, LOAD_COLUMNS, LOAD_RANGES, LOAD_PATTERNS, LOAD_ENUMS, LOAD_UNIQUES };
-
-/*
- * Where threads are allowed (spill), chunks are encoded and spooled beside the reading of the next records, one at a time. The thread has `rows`, `meta`,
- * the newest chunk and the spool until it was joined; it looks at nothing else of the loader.
- */
-struct load_encoder {
-	pthread_t thread;
-	bool running;
-	atomic_bool finished;
-	struct og_loader *l;
-	struct og_change rows;		/* also a spare buffer, empty, of the type that had it last */
-	struct load_meta *meta;
-	size_t meta_cap;
-	struct load_chunk *chunk;
-	int rc;
-	struct og_error err;
-};
 
 struct og_loader {
 	struct og_catalog *catalog;	/* referenced */
@@ -117,13 +110,15 @@ struct og_loader {
 	/* output */
 	struct load_chunk *chunks;
 	size_t nchunks, chunks_cap;
+	struct load_encoder *encoder;	/* or NULL: chunks are encoded as a whole, on the spot */
 	int spool;			/* -1: none */
 	uint64_t spooled;
-	struct load_encoder encoder;
 };
 
 int og_loader_new(struct og_catalog *c, enum og_load_mode mode, size_t budget, bool spill, struct og_loader **out, struct og_error *err) OG_MUST_CHECK;
 void og_loader_free(struct og_loader *l);
+/* From here on a thread of its own encodes. For processes that may start one. */
+int og_loader_thread(struct og_loader *l, struct og_error *err) OG_MUST_CHECK;
 /* The next bytes; `last`: there are no more. Chunks may have been added. */
 int og_loader_feed(struct og_loader *l, struct og_slice bytes, bool last, struct og_error *err) OG_MUST_CHECK;
 /* After the last bytes: old spellings in edges replaced, what is still buffered made ready (inlined, or closed as chunks). The remembered error. */
@@ -143,12 +138,20 @@ int loader_record(struct og_loader *l, struct og_slice window, bool last, size_t
 /* chunk.c: bytes in the buffers of a type */
 size_t loader_buffered(const struct load_type *t);
 int loader_flush(struct og_loader *l, struct load_type *t, struct og_error *err) OG_MUST_CHECK;
-/* Takes over what the encoder has finished; waits for it. */
-int loader_settle(struct og_loader *l, struct og_error *err) OG_MUST_CHECK;
+void loader_clear(struct load_type *t);		/* the buffers; their memory stays */
+/* A file with these rows: kept, spooled if there is a spool. *parquet is taken. NULL: *err. */
+struct load_chunk *loader_add_chunk(struct og_loader *l, struct load_type *t, uint32_t rows, struct og_buf *parquet, const struct load_meta *meta,
+				    struct og_error *err);
+/* The columns of a segment, those without rows if `all`; room for nprops + 3. Returns their number. */
+size_t loader_columns(const struct og_change *c, bool all, struct og_pq_col_desc *descs, const struct og_colvec **cols);
+/* open.c: gives the buffer to the thread, if there is one and enough for a group; the end of an open chunk. */
+int loader_group(struct og_loader *l, struct load_type *t, struct og_error *err) OG_MUST_CHECK;
+int loader_close(struct og_loader *l, struct load_type *t, struct og_error *err) OG_MUST_CHECK;
+void loader_open_free(struct load_type *t);	/* the thread has ended, or is not at it */
 /* Keeps the last row of each id that the buffer has more than once, where that is what counts. */
 int loader_dedupe(struct og_loader *l, struct load_type *t, struct og_error *err) OG_MUST_CHECK;
 /* Columns without any value are left out of what is written. */
-void loader_drop_nulls(struct og_change *c);
+void loader_drop_nulls(struct load_type *t);
 /* Puts canonical ids in the place of old spellings in the ends of edges. */
 int loader_remap(struct og_loader *l, struct og_error *err) OG_MUST_CHECK;
 /* ids.c: the id of a row from its key, checked against the one that the record gives (given or its p NULL: none), which may be an old spelling. A mismatch

@@ -41,6 +41,7 @@ int main(int argc, char **argv)
 	must(og_file_read(argv[1], &schema, OG_MIB, &err), &err);
 	must(og_catalog_compile(og_buf_view(&schema), NULL, 0, &c, &err), &err);
 	must(og_loader_new(c, OG_LOAD_APPEND, (argc > 3 ? (size_t)atoi(argv[3]) : 256) * OG_MIB, true, &l, &err), &err);
+	must(og_loader_thread(l, &err), &err);
 	v = og_view_new(c);
 	fd = open(argv[2], O_RDONLY | O_CLOEXEC);
 	if (fd < 0 || !v) {
@@ -52,8 +53,7 @@ int main(int argc, char **argv)
 		must(og_loader_feed(l, og_slice(piece, (size_t)n), false, &err), &err);
 		bytes += (uint64_t)n;
 		for (size_t i = l->nchunks; i-- > 0 && !l->chunks[i].stored;)
-			if (!l->chunks[i].encoding)
-				og_loader_stored(l, &l->chunks[i], &(struct og_wire_segment){ 0 });
+			og_loader_stored(l, &l->chunks[i], &(struct og_wire_segment){ 0 });
 	}
 	must(og_loader_feed(l, og_slice(NULL, 0), true, &err), &err);
 	fed = og_monotonic_us();

@@ -10,6 +10,7 @@ static struct graph g;
 static struct og_error err;
 static struct load_verdict verdict;
 static uint64_t last_records;
+static bool with_thread;
 
 static void begin(void)
 {
@@ -58,6 +59,7 @@ static int load_pieces(enum og_load_mode mode, const char *text, size_t piece, s
 
 	memset(&err, 0, sizeof(err));
 	ck_assert_int_eq(og_loader_new(g.catalog, mode, budget, spill, &l, &err), 0);
+	ck_assert(!with_thread || og_loader_thread(l, &err) == 0);
 	for (rc = 0; rc == 0 && at < len; at += piece)
 		rc = og_loader_feed(l, og_slice(text + at, OG_MIN(piece, len - at)), false, &err);
 	if (rc == 0)
@@ -322,24 +324,30 @@ START_TEST(old_spellings_name_their_rows)
 }
 END_TEST
 
-/* Far more rows than the budget holds: chunks, runs on disk, and every check still made. */
+/*
+ * Far more rows than the budget holds: chunks, runs on disk, and every check still made. Or more than one group has, with a thread that encodes, whose
+ * chunks lie in a file or in memory.
+ */
 START_TEST(loads_more_than_its_budget)
 {
 	enum { ROWS = 60000 };
+	size_t budget = _i ? 1u << 26 : 1u << 19;
+	bool spill = _i < 2;
 	struct og_buf b = { 0 };
 
 	begin();
+	with_thread = _i > 0;
 	for (int i = 0; i < ROWS; i++) {
 		og_buf_printf(&b, "{\"type\":\"Person\",\"data\":{\"slug\":\"p%d\",\"mail\":\"m%d\",\"age\":%d}}\n", i, i, i % 100);
 		og_buf_printf(&b, "{\"edge\":\"Knows\",\"from\":\"p%d\",\"to\":\"p%d\"}\n", ROWS - 1 - i, i / 2);
 	}
-	ck_assert_msg(load_pieces(OG_LOAD_APPEND, b.data, 4096, 1u << 19, true) == 0, "%s", err.message);
+	ck_assert_msg(load_pieces(OG_LOAD_APPEND, b.data, 4096, budget, spill) == 0, "%s", err.message);
 	ck_assert_uint_eq(graph_rows(&g, "node:Person"), ROWS);
 	ck_assert_uint_eq(graph_rows(&g, "edge:Knows"), ROWS);
 	og_buf_clear(&b);
 	for (int i = 0; i < ROWS; i++)
 		og_buf_printf(&b, "{\"type\":\"Person\",\"data\":{\"slug\":\"q%d\",\"mail\":\"m%d\"}}\n", i, i + ROWS - 1);
-	ck_assert_int_lt(load_pieces(OG_LOAD_MERGE, b.data, 4096, 1u << 19, true), 0);
+	ck_assert_int_lt(load_pieces(OG_LOAD_MERGE, b.data, 4096, budget, spill), 0);
 	ck_assert_str_eq(err.message, "@unique violation on Person.mail: value 'm59999' held by 'p59999' and 'q0' (line 1)");
 	og_buf_fini(&b);
 	end();
@@ -373,7 +381,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, merge_moves_edges);
 	tcase_add_test(tc, overwrite_replaces_types_and_orphans_none);
 	tcase_add_loop_test(tc, old_spellings_name_their_rows, 0, 2);
-	tcase_add_test(tc, loads_more_than_its_budget);
+	tcase_add_loop_test(tc, loads_more_than_its_budget, 0, 3);
 	tcase_add_test(tc, export_knows_its_tables);
 }
 
