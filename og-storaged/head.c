@@ -600,12 +600,24 @@ static void open_commit(struct opener *o)
 	og_journal_snapshot(o->sd->journal, &id, on_snapshot, o);
 }
 
+/* A graph that has ended is one to ask for again: the next process serves what is in its place. */
+static struct og_error confirm_error(const struct storaged *sd, const struct og_error *err)
+{
+	struct og_error e = *err;
+
+	if (err->code == OG_ERR_GONE)
+		og_error_set(&e, OG_ERR_UNAVAILABLE, "the graph at '%s' is being opened; try again in a moment", sd->uri);
+	return e;
+}
+
 static void on_confirmed(void *arg, const struct og_error *err)
 {
 	struct opener *o = arg;
 
 	if (err->code < 0) {
-		opener_fail(o, err);
+		struct og_error e = confirm_error(o->sd, err);
+
+		opener_fail(o, &e);
 		return;
 	}
 	graph_flush(o->sd);
@@ -721,7 +733,8 @@ static void on_caught(void *arg, const struct og_error *err)
 		graph_flush(c->sd);
 		br = err->code < 0 ? NULL : og_state_branch(og_journal_state(c->sd->journal), &c->c.branch);
 		if (err->code < 0) {
-			og_chan_fail(p->chan, c->request, err);
+			e = confirm_error(c->sd, err);
+			og_chan_fail(p->chan, c->request, &e);
 		} else if (!br || !br->live) {
 			og_error_set(&e, OG_ERR_NOT_FOUND, "branch not found");
 			og_chan_fail(p->chan, c->request, &e);
