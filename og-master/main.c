@@ -74,6 +74,8 @@ static void drain(struct master *m)
 	m->phase = PHASE_DRAIN;
 	og_log(OG_LOG_INFO, "drain", "seconds=%llu", (unsigned long long)m->opt.drain_timeout);
 	tell_systemd("STOPPING=1");
+	/* Workers close theirs; with the last one whoever knocks is refused at once instead of waiting for the end. */
+	og_fd_close(&m->listen_fd);
 	evtimer_add(&m->drain_timer, &limit);
 	children_drain(m, (uint32_t)m->opt.drain_timeout * 1000);
 }

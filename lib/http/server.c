@@ -300,12 +300,26 @@ static void close_listeners(struct og_http_server *s)
 	s->nlisteners = 0;
 }
 
+/* Those whom the kernel has let in already: their requests may have been sent before we stopped. */
+static void accept_backlog(struct og_http_server *s)
+{
+	struct og_error err;
+
+	for (unsigned i = 0; i < s->nlisteners; i++) {
+		int fd = event_get_fd(&s->listeners[i]), conn;
+
+		while (s->stats.connections < s->max_connections && (conn = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+			(void)adopt(s, conn, &err);	/* as in on_accept */
+	}
+}
+
 void og_http_server_drain(struct og_http_server *s, void (*done)(void *arg), void *arg)
 {
 	s->on_empty = done;
 	s->empty_arg = arg;
 	s->draining = true;
 	update_listeners(s);
+	accept_backlog(s);
 	close_listeners(s);
 	og_http_server_close_idle(s);
 	check_empty(s);

@@ -22,7 +22,11 @@ for signal in TERM INT; do
 	kill -$signal "$server"
 	until_ok 10 grep -q ' drain seconds=30' "$tmp/err" || fail "no drain"
 	# Workers hear of it a moment later; then nobody is let in.
-	refused() { ! curl -s -m 5 -o /dev/null "$url/healthz"; }
+	# 7: refused, not left to wait.
+	refused() {
+		curl -s -m 5 -o /dev/null "$url/healthz"
+		[ $? -eq 7 ]
+	}
 	until_ok 10 refused || fail "a draining server takes new connections"
 	gone "$server" && fail "the request under way was not waited for"
 	printf '%s' "${body:20}" >&7
