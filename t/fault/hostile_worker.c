@@ -1,5 +1,5 @@
 /*
- * og-storaged before workers that were taken over: they send garbage, what they may not say, numbers out of range, halves of messages, thousands of
+ * og-storaged before builders that die, and workers that were taken over: they send garbage, what they may not say, numbers out of range, halves of messages, thousands of
  * requests at once, and leave in the middle. It must close their channels or refuse, live on, serve an honest worker beside them, touch nothing outside
  * of its graph, and leave the graph sound.
  *
@@ -175,20 +175,25 @@ static void expect_closed(int fd, const char *what)
 
 /* ---- channels ---- */
 
-static int channel(uint32_t index)
+static int channel_of(enum og_role role, uint32_t index)
 {
 	struct og_error err = { 0 };
 	struct og_buf b = { 0 };
 	int fds[2];
 
 	check(og_ipc_pair(fds, &err) == 0, "socketpair");
-	og_put_u8(&b, OG_ROLE_WORKER);
+	og_put_u8(&b, (uint8_t)role);
 	og_put_u32(&b, index);
 	og_put_u32(&b, 1);
 	check(say(control, OG_IPC_CHANNEL, OG_IPC_F_FD, 0, &b, fds[1]), "og-storaged has gone");
 	og_buf_fini(&b);
 	close(fds[1]);
 	return fds[0];
+}
+
+static int channel(uint32_t index)
+{
+	return channel_of(OG_ROLE_WORKER, index);
 }
 
 static void hello(int fd)
@@ -574,6 +579,125 @@ static void successors(void)
 	still_well("successors");
 }
 
+/* ---- builders ---- */
+
+/* A commit of a row each of both node types, and the names of what images of it are made of. */
+static void commit_rows(struct og_wire_image keys[2])
+{
+	struct og_wire_write w[2] = { { .dn = 1, .body = OG_SLICE("nobody reads this") }, { .dn = 1, .body = OG_SLICE("nor this") } };
+	struct og_wire_commit_req c = { .branch = branch_id, .base_commit = head_id, .confirmed = true, .op = OG_WIRE_MUTATE, .tables = w, .ntables = 2 };
+	struct og_wire_commit done;
+	struct og_wire_head h;
+	struct og_error err = { 0 };
+	struct og_buf b = { 0 };
+	struct og_ulid_text id;
+	struct og_arena a;
+	struct got g;
+	uint64_t bell;
+	int n = 0;
+
+	og_arena_init(&a, 0);
+	put_open(&b, "main");
+	check(say(honest, OG_IPC_GRAPH_OPEN, 0, 1024 * 9000, &b, -1) && answer_of(honest, 1024 * 9000, &g) == OG_IPC_GRAPH_HEAD, "no head");
+	check(og_wire_get_head(og_slice((char *)g.body, g.len), &a, &h, &err) == 0, err.message);
+	for (uint32_t i = 0; i < h.ntypes && n < 2; i++)
+		if (h.types[i].kind == 0)
+			w[n++].type_id = h.types[i].type_id;
+	check(n == 2, "two node types");
+	og_buf_clear(&b);
+	og_wire_put_commit_req(&b, &c);
+	check(say(honest, OG_IPC_COMMIT, 0, 1024 * 9001, &b, -1) && answer_of(honest, 1024 * 9001, &g) == OG_IPC_COMMITTED, "no commit");
+	check(og_wire_get_committed(og_slice((char *)g.body, g.len), &a, &done, &bell, &err) == 0, err.message);
+	id = og_ulid_format(&done.commit);
+	og_buf_clear(&b);
+	og_wire_put_open(&b, &(struct og_wire_open){ .branch = OG_SLICE("main"), .commit = og_slice_str(id.s), .confirm = true });
+	check(say(honest, OG_IPC_GRAPH_OPEN, 0, 1024 * 9002, &b, -1) && answer_of(honest, 1024 * 9002, &g) == OG_IPC_GRAPH_HEAD, "no head");
+	check(og_wire_get_head(og_slice((char *)g.body, g.len), &a, &h, &err) == 0, err.message);
+	for (uint32_t i = 0; i < h.ntypes; i++)
+		for (int k = 0; k < 2; k++)
+			if (h.types[i].type_id == w[k].type_id)
+				keys[k] = (struct og_wire_image){ .type_id = w[k].type_id, .what = 1, .content = h.types[i].content };
+	og_arena_fini(&a);
+	og_buf_fini(&b);
+}
+
+/* A builder's channel, read until it has so many jobs; what it was asked last. */
+static int builder(int njobs, struct og_wire_build *last, struct og_arena *a, uint32_t *request)
+{
+	int fd = channel_of(OG_ROLE_BUILDER, 0);
+	struct og_error err = { 0 };
+	bool closed;
+	struct got g;
+
+	hello(fd);
+	while (njobs > 0) {
+		struct og_slice body;
+
+		check(hear(fd, &g, WAIT_MS, &closed), "a builder gets no job");
+		if (g.type != OG_IPC_BUILD)
+			continue;
+		body = og_arena_slice(a, og_slice((char *)g.body, g.len));
+		check(og_wire_get_build(body, a, last, &err) == 0, err.message);
+		*request = g.request;
+		njobs--;
+	}
+	return fd;
+}
+
+/*
+ * Two jobs lie at a builder that dies twice: the one in its hands is damage, the one behind it is innocent and built by the third, whose last words
+ * on it are nonsense at first.
+ */
+static void deadly_input(void)
+{
+	struct og_wire_image keys[2];
+	struct og_wire_build w;
+	struct og_wire_built done = { 0 };
+	struct og_error err = { 0 };
+	struct og_buf b = { 0 };
+	struct og_arena a;
+	uint32_t request = 0;
+	struct got g;
+	int fd, mem;
+
+	og_arena_init(&a, 0);
+	commit_rows(keys);
+	for (uint32_t i = 0; i < 2; i++) {
+		og_buf_clear(&b);
+		og_wire_put_image(&b, &keys[i]);
+		check(say(honest, OG_IPC_IMAGE_GET, 0, 1024 * 9003 + i, &b, -1), "IMAGE_GET");
+	}
+	for (int i = 0; i < 2; i++)
+		close(builder(2, &w, &a, &request));
+	check(answer_of(honest, 1024 * 9003, &g) == OG_IPC_FAILED, "a job that killed two builders is not damage");
+	fd = builder(1, &w, &a, &request);
+	check(w.type_id == keys[1].type_id, "the innocent job is lost");
+	og_buf_clear(&b);
+	og_put_u8(&b, 1);
+	check(say(fd, OG_IPC_BUILT, 0, request, &b, -1), "BUILT");
+	expect_closed(fd, "nonsense of a builder is taken");
+	close(fd);
+	fd = builder(1, &w, &a, &request);
+	done.job = w.job;
+	done.more = true;
+	done.key = keys[1];
+	done.bytes = 5;
+	check(og_memfd_from("image", OG_SLICE("image"), &mem, &err) == 0, err.message);
+	og_buf_clear(&b);
+	og_wire_put_built(&b, &done);
+	check(say(fd, OG_IPC_BUILT, OG_IPC_F_FD | OG_IPC_F_MORE, request, &b, mem), "BUILT");
+	check(answer_of(honest, 1024 * 9003 + 1, &g) == OG_IPC_IMAGE, "the innocent job is not answered");
+	done.more = false;
+	og_buf_clear(&b);
+	og_wire_put_built(&b, &done);
+	check(say(fd, OG_IPC_BUILT, 0, request, &b, -1), "BUILT");
+	close(mem);
+	close(fd);
+	og_buf_fini(&b);
+	og_arena_fini(&a);
+	still_well("deadly input");
+}
+
 /* ---- the whole ---- */
 
 static void setting(struct og_buf *b, const char *key, const char *value)
@@ -612,6 +736,17 @@ static void start(const char *program, const char *graph)
 	hello(honest);
 }
 
+static void stop(void)
+{
+	int status;
+
+	check(say(control, OG_IPC_STOP, 0, 0, NULL, -1), "STOP");
+	check(waitpid(pid, &status, 0) == pid && status == 0, "og-storaged did not end well");
+	pid = 0;
+	close(control);
+	close(honest);
+}
+
 static void only_the_graph(void)
 {
 	static int files;
@@ -646,20 +781,24 @@ static void write_file(const char *name, const char *text)
 int main(void)
 {
 	const char *build = getenv("builddir"), *tmp = getenv("TMPDIR");
-	char cmd[2048], program[600], graph[600];
-	int status;
+	char cmd[2048], program[600], graph[600], *abs = realpath(build ? build : ".", NULL);
 
-	if (!build)
-		build = ".";
+	check(abs != NULL, "the build folder");
+	build = abs;
 	signal(SIGPIPE, SIG_IGN);
 	snprintf(root, sizeof(root), "%s/omnigraph-hostile.XXXXXX", tmp ? tmp : "/tmp");
 	check(mkdtemp(root) != NULL, "mkdtemp");
 	write_file("canary", "untouch");
-	write_file("schema.pg", "node Person { name: String @key }\nedge Knows: Person -> Person\n");
+	write_file("schema.pg", "node Person { name: String @key }\nnode Place { name: String @key }\nedge Knows: Person -> Person\n");
 	snprintf(program, sizeof(program), "%s/og-storaged/og-storaged", build);
-	snprintf(graph, sizeof(graph), "%s/g", root);
-	snprintf(cmd, sizeof(cmd), "%s/og-cli/og-cli init --schema %s/schema.pg %s >/dev/null", build, root, graph);
+	snprintf(cmd, sizeof(cmd), "cd %s && for g in g g2; do %s/og-cli/og-cli init --schema schema.pg $g >/dev/null || exit 1; done", root, build);
 	check(system(cmd) == 0, "init");
+	snprintf(graph, sizeof(graph), "%s/g2", root);
+	start(program, graph);
+	still_well("the start");
+	deadly_input();
+	stop();
+	snprintf(graph, sizeof(graph), "%s/g", root);
 	only_the_graph();
 	start(program, graph);
 	still_well("the start");
@@ -674,14 +813,13 @@ int main(void)
 	successors();
 	bad_commits();
 	only_the_graph();
-	check(say(control, OG_IPC_STOP, 0, 0, NULL, -1), "STOP");
-	check(waitpid(pid, &status, 0) == pid && status == 0, "og-storaged did not end well");
-	pid = 0;
+	stop();
 	snprintf(cmd, sizeof(cmd), "%s/og-cli/og-cli verify %s >/dev/null", build, graph);
 	check(system(cmd) == 0, "the graph is damaged");
 	only_the_graph();
 	snprintf(cmd, sizeof(cmd), "rm -rf %s", root);
 	check(system(cmd) == 0, "rm");
+	free(abs);
 	puts("hostile_worker: all refused");
 	return 0;
 }
