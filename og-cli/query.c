@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/date.h"
 #include "json/tree.h"
 #include "og-cli/cli.h"
 #include "og-cli/direct.h"
@@ -200,6 +201,9 @@ static int prepare(struct ask *a)
 	    (rc = read_source(a)) < 0 || (rc = read_params(a)) < 0 || (rc = cli_local(c, a->sel.uri, &path)) < 0)
 		return rc;
 	if (a->verb == OG_CONFIG_MUTATE && (rc = cli_policy(c, &a->sel)) < 0)
+		return rc;
+	/* Times may name zones. */
+	if ((rc = og_zones_load(&c->err)) < 0)
 		return rc;
 	return direct_open(&a->d, path, a->sel.uri, DIRECT_OPEN, &c->err);
 }

@@ -55,6 +55,18 @@ out_has '"actor_id": null'
 
 run 0 load g --data d.jsonl --mode overwrite
 
+# --- times may name zones, as they may to a server
+if [ -e /usr/share/zoneinfo/Europe/Berlin ]; then
+	echo 'node Event { name: String @key  at: DateTime? }' >event.pg
+	echo '{"type":"Event","data":{"name":"leap","at":"2020-02-29T10:00:00 Europe/Berlin"}}' >event.jsonl
+	run 0 init events --schema event.pg
+	run 0 load events --data event.jsonl --mode append
+	run 0 mutate events -e 'query q() { insert Event { name: "later", at: datetime("2020-07-01T10:00:00Europe/Berlin") } }'
+	run 0 query events -e 'query q() { match { $e: Event } return { $e.at } order { $e.at } }' --format csv
+	[ "$(tr '\n' ' ' <"$tmp/stdout")" = 'e.at 2020-02-29T09:00:00.000Z 2020-07-01T08:00:00.000Z ' ] || fail "zones: $(cat "$tmp/stdout")"
+	rm -f omnigraph.yaml
+fi
+
 # --- export: loads into a fresh graph as the same
 run 0 export g
 err_empty
