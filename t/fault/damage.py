@@ -15,7 +15,7 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "prop"))
-from harness import Failed, Server, Test, check, cli, hand_over, init
+from harness import Failed, Server, Test, check, cli, crashed, hand_over, init
 
 SCHEMA = """
 node Doc { code: String @key  text: String  n: I32? }
@@ -221,7 +221,7 @@ class Case:
             check(a.status >= 500 or a.status == 403, "%s: a write is answered %s" % (self.what, a))
             check(self.named(a.error), "%s: a refused write does not say why: %s" % (self.what, a))
         log = s.tail(1000)
-        check("signal=" not in log, "%s: a process of the server dies" % self.what, log[-3000:])
+        check(not crashed(log), "%s: a process of the server dies" % self.what, log[-3000:])
         s.stop()
         self.test.servers.remove(s)
 

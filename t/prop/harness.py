@@ -93,6 +93,20 @@ class Test:
         hand_over(d)
         return d
 
+    def read_logs(self):
+        """No process of a server may have complained, or crashed."""
+        for f in os.listdir(self.tmp):
+            if not f.startswith("server-"):
+                continue
+            path = os.path.join(self.tmp, f)
+            if f.endswith(".err"):
+                with open(path, errors="replace") as log:
+                    text = log.read()
+                complained(text, f)
+                check(not crashed(text), "a process of the server died", text[-6000:])
+                if not any(s.log == path for s in self.servers):
+                    os.unlink(path)
+
     def main(self, run):
         """run(test, rng, folder) for seed after seed. 0, or 1 with a report."""
         for f in (MASTER, CLI):
@@ -105,6 +119,7 @@ class Test:
             d = self.folder(seed)
             try:
                 run(self, random.Random(seed), d)
+                self.read_logs()
             except (Failed, OSError, http.client.HTTPException, subprocess.TimeoutExpired, ValueError, KeyError,
                     AttributeError, TypeError, AssertionError) as e:
                 import traceback
@@ -124,6 +139,17 @@ class Test:
             done, seed = done + 1, seed + 1
         print("%s: %d runs from seed %d in %.0f s" % (self.name, done, self.first, time.monotonic() - start))
         return 0
+
+
+def complained(text, who):
+    """A sanitizer's word is a failure, wherever it stands."""
+    m = re.search(r"(ERROR: AddressSanitizer|runtime error:|WARNING: ThreadSanitizer|Assertion `)", text)
+    check(not m, "%s complains" % who, text[max(0, m.start() - 500):m.start() + 6000] if m else "")
+
+
+def crashed(text):
+    """A fault of a child's own in og-master's log: ILL, ABRT, BUS, FPE, SEGV, SYS."""
+    return re.search(r"child\.exit .* signal=(4|6|7|8|11|31)\b", text)
 
 
 def hand_over(path):
@@ -332,6 +358,7 @@ def cli(*args, expect=0, text=None):
     r = subprocess.run([CLI] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=PATIENCE,
                        input=text.encode() if text is not None else b"", cwd="/", **IDENTITY)
     out, err = r.stdout.decode("utf-8", "replace"), r.stderr.decode("utf-8", "replace")
+    complained(err, "og-cli")
     if expect is None:
         return r.returncode, out, err
     check(r.returncode == expect, "og-cli %s exits with %d instead of %d" % (" ".join(args), r.returncode, expect), out, err)
