@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""kill -9 at random under a mixed write load: worker, builder, og-storaged, og-master.
+"""kill -9 at random under a mixed write load: worker, builder, og-storaged, og-master, and og-cli in the middle of a load.
 
 Eight writers keep a ledger: acknowledged (200), refused (4xx: without effect), unknown (5xx, no answer). Every
 acknowledged group of rows must be there at once and for ever, an unknown one wholly or not at all and decided
@@ -11,13 +11,14 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
 import threading
 import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "prop"))
-from harness import Server, Test, check, cli, init, until, write_file
+from harness import CLI, IDENTITY, Server, Test, check, cli, init, session, until, write_file
 
 SCHEMA = """
 node Part { code: String @key  group: String  n: I64 }
@@ -31,7 +32,7 @@ METER = "query meter($k: String, $n: I64) { insert Meter { code: $k, n: $n } }"
 RAISE = "query meter($k: String, $n: I64) { update Meter set { n: $n } where code = $k }"
 ONE = "query one($g: String) { match { $p: Part { group: $g } } return { $p.code } }"
 WRITERS = 8
-KILLS = 9
+PLAN = ["worker", "storaged", "cli", "worker", "storaged", "builder", "cli", "master", "worker", "storaged", "cli", "master"]
 
 
 class Ledger:
@@ -165,6 +166,26 @@ def victim(server, what):
     return out
 
 
+def killed_load(test, rng, ledger, graph, folder, n):
+    """og-cli load beside the server, killed at any moment with what it has started; the load is whole or absent."""
+    g, size = "cli-%d" % n, rng.choice([5, 300, 4000])
+    data = "".join(json.dumps({"type": "Part", "data": {"code": "%s-%d" % (g, k), "group": g, "n": k}}) + "\n" for k in range(size))
+    data += "".join(json.dumps({"edge": "Of", "from": "%s-%d" % (g, k), "to": "%s-%d" % (g, k + 1), "data": {"group": g}}) + "\n"
+                    for k in range(size - 1))
+    f = write_file(os.path.join(folder, "load.jsonl"), data)
+    p = subprocess.Popen([CLI, "load", graph, "--data", f, "--mode", "append"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                         stdin=subprocess.DEVNULL, start_new_session=True, **IDENTITY)
+    time.sleep(rng.uniform(0, 0.15))
+    for pid in rng.choice([[p.pid], session(p.pid)]) + session(p.pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    p.communicate()
+    test.note("og-cli load of %d rows ends with %s" % (size, p.returncode))
+    ledger.group(g, {True} if p.returncode == 0 else {True, False}, size, size - 1)
+
+
 def works(server):
     try:
         return server.mutate(METER, {"k": "probe", "n": 1}).status == 200
@@ -177,7 +198,7 @@ def run(test, rng, folder):
     server = Server(test, graph)
     stop, broken, ledger = threading.Event(), [], Ledger()
     # In a round without og-master's death the load goes on through the kills.
-    plan = ["worker", "storaged", "worker", "storaged", "builder", "master", "worker", "storaged", "master"][:KILLS]
+    plan = PLAN[:]
     rng.shuffle(plan)
 
     def begin():
@@ -201,7 +222,10 @@ def run(test, rng, folder):
     for n, what in enumerate(plan):
         threads = begin()
         time.sleep(rng.uniform(0.15, 0.5))
-        if what == "master":
+        if what == "cli":
+            killed_load(test, rng, ledger, graph, folder, n)
+            finish(threads)
+        elif what == "master":
             test.note("kill og-master")
             os.kill(server.process.pid, signal.SIGKILL)
             server.process.wait()
@@ -209,7 +233,7 @@ def run(test, rng, folder):
             old = server.process
             finish(threads)
             server.process.stdout.close()
-            until("the children of a killed og-master end", lambda: not orphans(old.pid), 20)
+            until("the children of a killed og-master end", lambda: not session(old.pid), 20)
             server.start()
         else:
             pids = victim(server, what)
@@ -233,11 +257,6 @@ def run(test, rng, folder):
     test.note("answers:", dict(ledger.counts))
     check(ledger.counts[200] > 50, "hardly a write got through: %s" % ledger.counts)
     test.counts.update(ledger.counts)
-
-
-def orphans(sid):
-    from harness import session
-    return session(sid)
 
 
 if __name__ == "__main__":
