@@ -1,0 +1,257 @@
+/* Which source of credentials is configured. */
+#include "config.h"
+
+#include "aws/creds_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "aws/profile.h"
+
+static int keep(char **out, const char *s, struct og_error *err)
+{
+	*out = NULL;
+	if (!s)
+		return 0;
+	*out = strdup(s);
+	return *out ? 0 : og_error_nomem(err);
+}
+
+static struct creds_source *push(struct og_aws_creds *c, enum creds_kind kind)
+{
+	struct creds_source *s = &c->chain[c->nchain++];
+
+	s->kind = kind;
+	return s;
+}
+
+static int push_static(struct og_aws_creds *c, const char *id, const char *secret, const char *token, struct og_error *err)
+{
+	struct creds_source *s = push(c, CREDS_STATIC);
+	int rc;
+
+	if ((rc = keep(&s->id, id, err)) < 0 || (rc = keep(&s->secret, secret, err)) < 0)
+		return rc;
+	return keep(&s->token, token, err);
+}
+
+/* ---- variables ---- */
+
+static int from_variables(struct og_aws_creds *c, struct og_error *err)
+{
+	const struct og_aws_settings *s = c->settings;
+
+	if (!s->access_key_id || !s->secret_access_key)
+		return og_error_set(err, OG_ERR_BAD, "%s is set, but %s is not",
+				    s->access_key_id ? "AWS_ACCESS_KEY_ID" : "AWS_SECRET_ACCESS_KEY",
+				    s->access_key_id ? "AWS_SECRET_ACCESS_KEY" : "AWS_ACCESS_KEY_ID");
+	c->name = "environment";
+	return push_static(c, s->access_key_id, s->secret_access_key, s->session_token, err);
+}
+
+static int push_web_identity(struct og_aws_creds *c, const char *arn, const char *session, const char *file, const char *duration,
+			     struct og_error *err)
+{
+	struct creds_source *s = push(c, CREDS_WEB_IDENTITY);
+	int rc;
+
+	if ((rc = keep(&s->role_arn, arn, err)) < 0 || (rc = keep(&s->session, session ? session : "WebIdentitySession", err)) < 0 ||
+	    (rc = keep(&s->token_file, file, err)) < 0)
+		return rc;
+	return keep(&s->duration, duration, err);
+}
+
+static bool has_container(const struct og_aws_settings *s)
+{
+	return s->container_relative_uri || s->container_full_uri;
+}
+
+/* ---- shared files ---- */
+
+static int unsupported(const char *profile, const char *key, struct og_error *err)
+{
+	return og_error_set(err, OG_ERR_UNSUPPORTED, "profile '%s' needs %s, which is not supported", profile, key);
+}
+
+static int check_supported(const struct og_aws_profiles *p, const char *profile, struct og_error *err)
+{
+	static const char *const no[] = { "sso_session", "sso_start_url", "sso_account_id", "mfa_serial" };
+
+	for (size_t i = 0; i < OG_COUNT(no); i++)
+		if (og_aws_profile_get(p, profile, no[i]))
+			return unsupported(profile, no[i], err);
+	if (og_aws_profile_get(p, profile, "credential_process") && !og_aws_profile_get(p, profile, "aws_access_key_id") &&
+	    !og_aws_profile_get(p, profile, "role_arn"))
+		return unsupported(profile, "credential_process", err);
+	return 0;
+}
+
+static int push_profile_keys(struct og_aws_creds *c, const struct og_aws_profiles *p, const char *profile, struct og_error *err)
+{
+	const char *id = og_aws_profile_get(p, profile, "aws_access_key_id");
+	const char *secret = og_aws_profile_get(p, profile, "aws_secret_access_key");
+
+	if (!id || !secret)
+		return og_error_set(err, OG_ERR_BAD, "profile '%s' has no %s", profile, id ? "aws_secret_access_key" : "aws_access_key_id");
+	return push_static(c, id, secret, og_aws_profile_get(p, profile, "aws_session_token"), err);
+}
+
+static int push_named_source(struct og_aws_creds *c, const char *profile, const char *source, struct og_error *err)
+{
+	if (strcmp(source, "Environment") == 0)
+		return from_variables(c, err);
+	if (strcmp(source, "Ec2InstanceMetadata") == 0) {
+		push(c, CREDS_METADATA);
+		return 0;
+	}
+	if (strcmp(source, "EcsContainer") == 0) {
+		push(c, CREDS_CONTAINER);
+		return 0;
+	}
+	return og_error_set(err, OG_ERR_BAD, "profile '%s': credential_source '%s' is not Environment, Ec2InstanceMetadata or EcsContainer",
+			    profile, source);
+}
+
+static int push_role(struct og_aws_creds *c, const struct og_aws_profiles *p, const char *profile, const char *arn, struct og_error *err)
+{
+	const char *session = og_aws_profile_get(p, profile, "role_session_name");
+	struct creds_source *s = push(c, CREDS_ROLE);
+	int rc;
+
+	if ((rc = keep(&s->role_arn, arn, err)) < 0 || (rc = keep(&s->session, session ? session : "omnigraph", err)) < 0 ||
+	    (rc = keep(&s->external_id, og_aws_profile_get(p, profile, "external_id"), err)) < 0)
+		return rc;
+	return keep(&s->duration, og_aws_profile_get(p, profile, "duration_seconds"), err);
+}
+
+/* Follows source_profile until there are keys. */
+static int push_profile(struct og_aws_creds *c, const struct og_aws_profiles *p, const char *profile, struct og_error *err)
+{
+	for (;;) {
+		const char *arn = og_aws_profile_get(p, profile, "role_arn");
+		const char *via = og_aws_profile_get(p, profile, "source_profile");
+		const char *named = og_aws_profile_get(p, profile, "credential_source");
+		const char *file = og_aws_profile_get(p, profile, "web_identity_token_file");
+		int rc = check_supported(p, profile, err);
+
+		if (rc < 0)
+			return rc;
+		if (!arn)
+			return push_profile_keys(c, p, profile, err);
+		if (!!via + !!named + !!file != 1)
+			return og_error_set(err, OG_ERR_BAD,
+					    "profile '%s': role_arn needs exactly one of source_profile, credential_source and "
+					    "web_identity_token_file",
+					    profile);
+		if (file)
+			return push_web_identity(c, arn, og_aws_profile_get(p, profile, "role_session_name"), file,
+						 og_aws_profile_get(p, profile, "duration_seconds"), err);
+		if (c->nchain >= CREDS_CHAIN_MAX - 1)
+			return og_error_set(err, OG_ERR_BAD, "profile '%s': source_profile goes in a circle, or too far", profile);
+		if ((rc = push_role(c, p, profile, arn, err)) < 0)
+			return rc;
+		if (named)
+			return push_named_source(c, profile, named, err);
+		if (strcmp(via, profile) == 0)
+			return push_profile_keys(c, p, profile, err);
+		if (!og_aws_profile_known(p, via))
+			return og_error_set(err, OG_ERR_BAD, "profile '%s': there is no source_profile '%s'", profile, via);
+		profile = via;
+	}
+}
+
+static int from_files(struct og_aws_creds *c, const struct og_aws_profiles *p, const char *profile, struct og_error *err)
+{
+	static const char *const keys[] = {
+		"aws_access_key_id", "aws_secret_access_key", "role_arn", "credential_process", "sso_session", "sso_start_url",
+	};
+
+	if (!og_aws_profile_known(p, profile)) {
+		if (!c->settings->profile)
+			return 0;
+		return og_error_set(err, OG_ERR_BAD, "there is no profile '%s' in the shared files", profile);
+	}
+	for (size_t i = 0; i < OG_COUNT(keys); i++) {
+		if (!og_aws_profile_get(p, profile, keys[i]))
+			continue;
+		c->name = "shared files";
+		return push_profile(c, p, profile, err);
+	}
+	return 0;
+}
+
+static int read_files(const struct og_aws_settings *s, struct og_aws_profiles *p, struct og_error *err)
+{
+	char *config = NULL, *credentials = NULL;
+	int rc;
+
+	if (s->home && (asprintf(&config, "%s/.aws/config", s->home) < 0 || asprintf(&credentials, "%s/.aws/credentials", s->home) < 0)) {
+		free(config);
+		return og_error_nomem(err);
+	}
+	rc = og_aws_profiles_read(p, s->config_file ? s->config_file : config, s->credentials_file ? s->credentials_file : credentials, err);
+	free(config);
+	free(credentials);
+	return rc;
+}
+
+/* ---- the choice ---- */
+
+static int choose(struct og_aws_creds *c, const struct og_aws_profiles *p, const char *profile, struct og_error *err)
+{
+	const struct og_aws_settings *s = c->settings;
+	bool skip, no_metadata;
+	int rc;
+
+	if ((rc = og_aws_bool("AWS_SKIP_SIGNATURE", s->skip_signature, &skip, err)) < 0 ||
+	    (rc = og_aws_bool("AWS_EC2_METADATA_DISABLED", s->metadata_disabled, &no_metadata, err)) < 0 ||
+	    (rc = og_aws_bool("AWS_IMDSV1_FALLBACK", s->metadata_v1, &c->metadata_v1, err)) < 0)
+		return rc;
+	if (skip) {
+		c->name = "none: requests are not signed";
+		push(c, CREDS_ANONYMOUS);
+		return 0;
+	}
+	if (s->access_key_id || s->secret_access_key)
+		return from_variables(c, err);
+	if ((rc = from_files(c, p, profile, err)) < 0 || c->nchain)
+		return rc;
+	if (s->web_identity_token_file && s->role_arn) {
+		c->name = "web identity";
+		return push_web_identity(c, s->role_arn, s->role_session_name, s->web_identity_token_file, NULL, err);
+	}
+	if (has_container(s)) {
+		c->name = "container";
+		push(c, CREDS_CONTAINER);
+		return 0;
+	}
+	if (no_metadata)
+		return og_error_set(err, OG_ERR_DENIED,
+				    "no credentials found: neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, nor profile '%s' in the shared "
+				    "files, nor a web identity, nor a container's service; the metadata service is disabled",
+				    profile);
+	c->name = "instance metadata";
+	push(c, CREDS_METADATA);
+	return 0;
+}
+
+int creds_choose(struct og_aws_creds *c, struct og_error *err)
+{
+	const struct og_aws_settings *s = c->settings;
+	const char *profile = s->profile ? s->profile : "default", *region = s->region;
+	struct og_aws_profiles files = { 0 };
+	int rc = read_files(s, &files, err);
+
+	if (rc < 0)
+		return rc;
+	if (!region)
+		region = og_aws_profile_get(&files, profile, "region");
+	if (region && strlen(region) >= sizeof(c->region))
+		rc = og_error_set(err, OG_ERR_BAD, "'%s' is no region", region);
+	else if (region)
+		strcpy(c->region, region);
+	if (rc == 0)
+		rc = choose(c, &files, profile, err);
+	og_aws_profiles_fini(&files);
+	return rc;
+}
