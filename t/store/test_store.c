@@ -1,4 +1,7 @@
-/* What every object store must do (store/store.h), run on the directory back end with and without threads. */
+/*
+ * What every object store must do (store/store.h), run on the directory back end with and without threads; with
+ * OG_TEST_S3_URI=s3://bucket/prefix on the S3 back end instead, set up by the AWS_* variables.
+ */
 #include "config.h"
 
 #include <check.h>
@@ -16,8 +19,11 @@
 
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/ulid.h"
+#include "net/http_client.h"
 #include "store/dir.h"
 #include "store/fault.h"
+#include "store/s3.h"
 
 static char tmp[64];
 static struct event_base *base;
@@ -25,11 +31,40 @@ static struct og_store *st;
 static struct og_error err;
 static struct og_store_result out;
 
+static const char *s3_uri;	/* NULL: a directory */
+static char s3_here[200];
+
+static int lookup_env(void *arg, const char *name, char *value, size_t size, struct og_error *e)
+{
+	const char *v = getenv(name);
+
+	if (!v)
+		return og_error_set(e, OG_ERR_NOT_FOUND, "not set");
+	snprintf(value, size, "%s", v);
+	return 0;
+}
+
+static struct og_store *open_s3(bool read_only)
+{
+	struct og_aws_settings settings;
+	struct og_store_s3_config c = { .uri = s3_here, .base = base, .settings = &settings, .patience_ms = 20000, .read_only = read_only };
+	struct og_store *s;
+
+	ck_assert_int_eq(og_aws_settings_load(&settings, lookup_env, NULL, &err), 0);
+	s = og_store_s3_new(&c, &err);
+	ck_assert_msg(s != NULL, "%s", err.message);
+	og_aws_settings_fini(&settings);
+	return s;
+}
+
 static struct og_store *open_store(unsigned threads)
 {
 	struct og_store_dir_config c = { .path = tmp, .base = base, .threads = threads, .create = true };
-	struct og_store *s = og_store_dir_new(&c, &err);
+	struct og_store *s;
 
+	if (s3_uri)
+		return open_s3(false);
+	s = og_store_dir_new(&c, &err);
 	ck_assert_msg(s != NULL, "%s", err.message);
 	return s;
 }
@@ -40,6 +75,24 @@ static void setup(unsigned threads)
 	ck_assert_ptr_nonnull(mkdtemp(tmp));
 	base = event_base_new();
 	st = open_store(threads);
+}
+
+/* Each test has a prefix of its own. */
+static void setup_s3(void)
+{
+	struct og_ulid_gen ids = { 0 };
+	struct og_ulid id;
+
+	ck_assert_int_eq(og_ulid_new(&ids, &id, &err), 0);
+	snprintf(s3_here, sizeof(s3_here), "%s/%s", s3_uri, og_ulid_format(&id).s);
+	base = event_base_new();
+	st = open_store(0);
+}
+
+static void teardown_s3(void)
+{
+	og_store_free(st);
+	event_base_free(base);
 }
 
 static void setup_threads(void)
@@ -79,6 +132,25 @@ static int put(const char *key, const char *text)
 static int absent(const char *key, const char *text)
 {
 	return put_in(st, OG_STORE_PUT_ABSENT, key, text, NULL);
+}
+
+/* Where an answer may be lost one asks again, and in the end reads who it was. */
+static int absent_settled(struct og_store *s, const char *key, const char *text)
+{
+	struct og_store_req req = { .op = OG_STORE_GET, .key = key, .len = OG_STORE_TO_END };
+	struct og_buf b = { 0 };
+	bool unknown = false;
+	int rc;
+
+	while ((rc = put_in(s, OG_STORE_PUT_ABSENT, key, text, NULL)) == OG_ERR_UNKNOWN)
+		unknown = true;
+	if (rc == OG_ERR_EXISTS && unknown) {
+		ck_assert_int_eq(og_store_wait(s, &req, &out, &b, &err), 0);
+		if (og_slice_is(og_buf_view(&b), text))
+			rc = 0;
+		og_buf_fini(&b);
+	}
+	return rc;
 }
 
 static int get(const char *key, uint64_t off, uint64_t len, struct og_buf *b)
@@ -196,7 +268,7 @@ START_TEST(racers_have_one_winner)
 			for (int i = 0; i < PLACES; i++) {
 				snprintf(key, sizeof(key), "race/%d/%d", i / 5, i);
 				snprintf(text, sizeof(text), "racer %d", r);
-				won[r * PLACES + i] = put_in(s, OG_STORE_PUT_ABSENT, key, text, NULL) == 0;
+				won[r * PLACES + i] = absent_settled(s, key, text) == 0;
 			}
 			og_store_free(s);
 			event_base_free(base);
@@ -251,37 +323,52 @@ START_TEST(put_if_match_compares_content)
 }
 END_TEST
 
-/* 8 processes add 1 each, 10 times, by compare and swap: nothing is lost. */
+/* Appends " writer.turn" to the content; where an answer was lost, whether it stands there tells. */
+static int append_turn(int writer, int turn)
+{
+	struct og_store_req req = { .op = OG_STORE_GET, .key = "n", .len = OG_STORE_TO_END, .want_tag = true };
+	struct og_buf b = { 0 };
+	struct og_store_tag tag;
+	bool unknown = false;
+	char mine[32];
+	int rc = og_store_wait(st, &req, &out, &b, &err);
+
+	tag = out.tag;
+	snprintf(mine, sizeof(mine), " %d.%d;", writer, turn);
+	og_buf_str(&b, mine);
+	while (rc == 0 && (rc = put_in(st, OG_STORE_PUT_MATCH, "n", b.data, &tag)) == OG_ERR_UNKNOWN) {
+		unknown = true;
+		rc = 0;
+	}
+	if (rc == OG_ERR_MISMATCH && unknown) {
+		og_buf_clear(&b);
+		rc = og_store_wait(st, &req, &out, &b, &err);
+		if (rc == 0 && !strstr(b.data, mine))
+			rc = OG_ERR_MISMATCH;
+	}
+	og_buf_fini(&b);
+	return rc;
+}
+
+/* 8 processes append 10 times each, by compare and swap: nothing is lost, nothing is there twice. */
 START_TEST(put_if_match_loses_no_update)
 {
-	ck_assert_int_eq(put("n", "0"), 0);
+	struct og_buf b = { 0 };
+	char mine[32];
+
+	ck_assert_int_eq(put("n", "begin;"), 0);
 	og_store_free(st);
 	for (int r = 0; r < 8; r++) {
 		if (fork() == 0) {
 			base = event_base_new();
 			st = open_store(0);
 			for (int i = 0; i < 10;) {
-				struct og_store_req req = {
-					.op = OG_STORE_GET, .key = "n", .len = OG_STORE_TO_END, .want_tag = true
-				};
-				struct og_buf b = { 0 };
-				struct og_store_tag tag;
-				char text[16];
+				int rc = append_turn(r, i);
 
-				if (og_store_wait(st, &req, &out, &b, &err) < 0)
-					_exit(1);
-				tag = out.tag;
-				snprintf(text, sizeof(text), "%d", atoi(b.data) + 1);
-				og_buf_fini(&b);
-				switch (put_in(st, OG_STORE_PUT_MATCH, "n", text, &tag)) {
-				case 0:
+				if (rc == 0)
 					i++;
-					break;
-				case OG_ERR_MISMATCH:
-					break;
-				default:
+				else if (rc != OG_ERR_MISMATCH)
 					_exit(2);
-				}
 			}
 			_exit(0);
 		}
@@ -293,7 +380,19 @@ START_TEST(put_if_match_loses_no_update)
 		ck_assert_int_eq(status, 0);
 	}
 	st = open_store(0);
-	ck_object("n", "80");
+	ck_assert_int_eq(get("n", 0, OG_STORE_TO_END, &b), 0);
+	for (int r = 0; r < 8; r++) {
+		for (int i = 0; i < 10; i++) {
+			const char *at;
+
+			snprintf(mine, sizeof(mine), " %d.%d;", r, i);
+			at = strstr(b.data, mine);
+			ck_assert_ptr_nonnull(at);
+			ck_assert_ptr_null(strstr(at + 1, mine));
+		}
+	}
+	ck_assert_uint_eq(b.len, strlen("begin;") + 80 * strlen(" 0.0;"));
+	og_buf_fini(&b);
 }
 END_TEST
 
@@ -341,7 +440,9 @@ START_TEST(a_descriptor_outlives_the_object)
 	ck_assert_int_eq(pread(fd, b, 7, 0), 7);
 	ck_assert_int_eq(memcmp(b, "content", 7), 0);
 	ck_assert_int_eq(fstat(fd, &sb), 0);
-	ck_assert_uint_eq(sb.st_nlink, 0);
+	ck_assert_uint_eq(sb.st_size, 7);
+	if (st->local)
+		ck_assert_uint_eq(sb.st_nlink, 0);
 	close(fd);
 }
 END_TEST
@@ -383,7 +484,8 @@ START_TEST(bad_keys_are_refused_before_any_request)
 		longest[i] = '/';
 	longest[sizeof(longest) - 1] = '\0';
 	ck_assert_int_eq(put(longest, "x"), OG_ERR_BAD);
-	longest[OG_STORE_KEY_MAX] = '\0';
+	/* In a bucket the store's own prefix counts too. */
+	longest[OG_STORE_KEY_MAX - (s3_uri ? strlen(strchr(s3_here + 5, '/')) : 0)] = '\0';
 	ck_assert_int_eq(put(longest, "x"), 0);
 	ck_assert_uint_eq(st->requests[OG_STORE_GET] + st->requests[OG_STORE_DELETE], 0);
 	ck_assert_uint_eq(st->requests[OG_STORE_PUT], 1);
@@ -454,7 +556,8 @@ START_TEST(delete_of_many)
 	ck_assert_int_eq(og_store_wait_list(st, "", &b, &err), 0);
 	ck_assert_uint_eq(b.len, 0);
 	snprintf(path, sizeof(path), "%s/m", tmp);
-	ck_assert_int_lt(access(path, F_OK), 0);	/* nothing is left behind */
+	if (st->local)
+		ck_assert_int_lt(access(path, F_OK), 0);	/* nothing is left behind */
 	ck_assert_int_eq(put("m/1", "again"), 0);	/* and the folder comes back */
 	ck_object("m/1", "again");
 	og_buf_fini(&b);
@@ -517,12 +620,14 @@ START_TEST(a_read_only_store_writes_nothing)
 	struct og_store *ro;
 
 	ck_assert_int_eq(put("k", "1"), 0);
-	ro = og_store_dir_new(&c, &err);
+	ro = s3_uri ? open_s3(true) : og_store_dir_new(&c, &err);
 	ck_assert_ptr_nonnull(ro);
 	ck_assert_int_eq(put_in(ro, OG_STORE_PUT, "k", "2", NULL), OG_ERR_DENIED);
 	ck_assert_int_eq(put_in(ro, OG_STORE_PUT_ABSENT, "l", "2", NULL), OG_ERR_DENIED);
 	og_store_free(ro);
 	ck_object("k", "1");
+	if (s3_uri)
+		return;
 	c.path = "/tmp/og-no-such-store";
 	ck_assert_ptr_null(og_store_dir_new(&c, &err));
 	ck_assert_int_eq(err.code, OG_ERR_NOT_FOUND);
@@ -616,12 +721,164 @@ START_TEST(faults_come_where_planned)
 }
 END_TEST
 
-static TCase *cases(const char *name, void (*up)(void))
-{
-	TCase *tc = tcase_create(name);
+/* ---- S3 alone ---- */
 
-	tcase_add_checked_fixture(tc, up, teardown);
-	tcase_set_timeout(tc, 60);
+/* More than one page, in byte order across pages, and more than one batch of a delete. */
+START_TEST(a_list_of_many_pages)
+{
+	struct og_slice part = OG_SLICE("x");
+	int want = 2300;
+	const char *keys[OG_STORE_PAGE_MAX];
+	char (*names)[16] = calloc((size_t)want, sizeof(*names));
+	struct og_buf b = { 0 };
+	const char *line;
+
+	completions = 0;
+	for (int i = 0; i < want; i++) {
+		snprintf(names[i], sizeof(names[i]), "many/%04d", i);
+		og_store_put(st, names[i], &part, 1, count_completion, &want);
+	}
+	event_base_dispatch(base);
+	ck_assert_int_eq(completions, want);
+	ck_assert_int_eq(og_store_wait_list(st, "many/", &b, &err), 0);
+	line = b.data;
+	for (int i = 0; i < want; i++) {
+		ck_assert_int_eq(strncmp(line, names[i], 9), 0);
+		line = strchr(line, '\n') + 1;
+	}
+	ck_assert_int_eq(*line, 0);
+	for (int i = 0; i < want; i += OG_STORE_PAGE_MAX) {
+		struct og_store_req req = { .op = OG_STORE_DELETE_MANY, .keys = keys };
+
+		for (int k = i; k < want && k < i + OG_STORE_PAGE_MAX; k++)
+			keys[req.nkeys++] = names[k];
+		ck_assert_int_eq(og_store_wait(st, &req, NULL, NULL, &err), 0);
+	}
+	og_buf_clear(&b);
+	ck_assert_int_eq(og_store_wait_list(st, "many/", &b, &err), 0);
+	ck_assert_uint_eq(b.len, 0);
+	og_buf_fini(&b);
+	free(names);
+}
+END_TEST
+
+/* 64 MiB and a little: nine parts, from memory and from a file. */
+START_TEST(a_large_put_goes_in_parts)
+{
+	size_t n = 64 * OG_MIB + 12345;
+	char *bytes = malloc(n);
+	struct og_slice parts[2] = { { bytes, 1000 }, { bytes + 1000, n - 1000 } };
+	struct og_store_req req = { .op = OG_STORE_PUT, .key = "large", .parts = parts, .nparts = 2 };
+	struct og_store_req fetch = { .op = OG_STORE_GET, .key = "large", .len = OG_STORE_TO_END, .want_fd = true };
+	struct og_slice have;
+
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (char)(i * 2654435761u >> 13);
+	ck_assert_msg(og_store_wait(st, &req, &out, NULL, &err) == 0, "%s", err.message);
+	for (int turn = 0; turn < 2; turn++) {
+		int fd;
+
+		ck_assert_int_eq(og_store_wait(st, &fetch, &out, NULL, &err), 0);
+		fd = out.fd;
+		ck_assert_uint_eq(out.size, n);
+		ck_assert_int_eq(og_map_file(fd, n, &have, &err), 0);
+		ck_assert_int_eq(memcmp(have.p, bytes, n), 0);
+		og_unmap(&have);
+		if (turn == 0) {
+			struct og_store_req again = { .op = OG_STORE_PUT, .key = "large2", .from_fd = true, .fd = fd, .fd_len = n };
+
+			ck_assert_int_eq(og_store_wait(st, &again, &out, NULL, &err), 0);
+			fetch.key = "large2";
+		}
+		close(fd);
+	}
+	free(bytes);
+}
+END_TEST
+
+START_TEST(odd_keys_arrive_as_they_are)
+{
+	static const char *const keys[] = {
+		"a b", "a%2Fb", "a+b", "c&d=e;f", "x/~!*'()", "\303\251/\344\270\255", "\"<q>\"", "a?b#c", "k:@$,[]", "tab\there", "...",
+	};
+	struct og_store_req many = { .op = OG_STORE_DELETE_MANY, .keys = keys, .nkeys = OG_COUNT(keys) };
+	struct og_buf b = { 0 };
+
+	for (size_t i = 0; i < OG_COUNT(keys); i++) {
+		ck_assert_msg(put(keys[i], keys[i]) == 0, "%s", err.message);
+		ck_object(keys[i], keys[i]);
+	}
+	ck_assert_int_eq(og_store_wait_list(st, "", &b, &err), 0);
+	for (size_t i = 0; i < OG_COUNT(keys); i++) {
+		char line[80];
+
+		snprintf(line, sizeof(line), "%s %zu\n", keys[i], strlen(keys[i]));
+		ck_assert_msg(strstr(b.data, line) != NULL, "%s in %s", line, b.data);
+	}
+	ck_assert_int_eq(og_store_wait(st, &many, NULL, NULL, &err), 0);
+	og_buf_clear(&b);
+	ck_assert_int_eq(og_store_wait_list(st, "", &b, &err), 0);
+	ck_assert_str_eq(b.data ? b.data : "", "");
+	og_buf_fini(&b);
+}
+END_TEST
+
+static struct og_store_result checked;
+
+static void on_checked(void *arg, struct og_store_result *res)
+{
+	checked = *res;
+	event_base_loopbreak(base);
+}
+
+START_TEST(the_store_keeps_its_promises)
+{
+	struct og_buf b = { 0 };
+
+	checked.code = 1;
+	og_store_check(st, on_checked, NULL);
+	event_base_dispatch(base);
+	ck_assert_int_eq(checked.code, 0);
+	ck_assert_int_eq(og_store_wait_list(st, "", &b, &err), 0);
+	ck_assert_uint_eq(b.len, 0);
+}
+END_TEST
+
+static void change_setting(const char *name, const char *value, const char *uri)
+{
+	og_store_free(st);
+	setenv(name, value, 1);
+	if (uri)
+		snprintf(s3_here, sizeof(s3_here), "%s", uri);
+	st = open_store(0);
+}
+
+START_TEST(what_is_wrong_is_named)
+{
+	ck_assert_int_eq(put("k", "1"), 0);
+	change_setting("AWS_SECRET_ACCESS_KEY", "wrong", NULL);
+	ck_assert_int_eq(simple(OG_STORE_GET, "k"), OG_ERR_IO);
+	ck_assert_msg(strstr(err.message, "SignatureDoesNotMatch") && strstr(err.message, "/k'") && !strstr(err.message, "wrong"), "%s",
+		      err.message);
+	ck_assert_int_eq(put("k", "2"), OG_ERR_IO);
+	change_setting("AWS_ACCESS_KEY_ID", "NOBODYSKEY0000000001", NULL);
+	ck_assert_int_eq(simple(OG_STORE_GET, "k"), OG_ERR_IO);
+	ck_assert_msg(strstr(err.message, "InvalidAccessKeyId") != NULL, "%s", err.message);
+}
+END_TEST
+
+START_TEST(a_missing_bucket_is_named)
+{
+	change_setting("AWS_REGION", "us-east-1", "s3://omnigraph-no-such-bucket/x");
+	ck_assert_int_eq(simple(OG_STORE_GET, "k"), OG_ERR_IO);
+	ck_assert_msg(strstr(err.message, "NoSuchBucket: there is no bucket 'omnigraph-no-such-bucket'") != NULL, "%s", err.message);
+	ck_assert_int_eq(absent("k", "1"), OG_ERR_IO);
+	ck_assert_int_eq(simple(OG_STORE_LIST, ""), OG_ERR_IO);
+}
+END_TEST
+
+static void add_common(TCase *tc)
+{
 	tcase_add_test(tc, a_put_is_read_back_and_replaced);
 	tcase_add_test(tc, a_put_of_many_parts_keeps_their_order);
 	tcase_add_test(tc, a_put_from_a_descriptor);
@@ -635,16 +892,41 @@ static TCase *cases(const char *name, void (*up)(void))
 	tcase_add_test(tc, what_is_missing_is_not_found);
 	tcase_add_test(tc, bad_keys_are_refused_before_any_request);
 	tcase_add_test(tc, a_list_is_in_byte_order_and_continues);
-	tcase_add_test(tc, temporary_files_are_not_listed);
 	tcase_add_test(tc, delete_of_many);
-	tcase_add_test(tc, a_folder_that_was_removed_is_made_again);
-	tcase_add_test(tc, a_full_disk_leaves_no_trace);
-	tcase_add_test(tc, an_unwritable_folder_is_an_error_with_its_name);
 	tcase_add_test(tc, a_read_only_store_writes_nothing);
-	tcase_add_test(tc, a_page_is_shared);
 	tcase_add_test(tc, many_requests_at_once_all_complete_from_the_loop);
 	tcase_add_test(tc, free_drops_what_is_in_flight);
 	tcase_add_test(tc, faults_come_where_planned);
+}
+
+static TCase *directory(const char *name, void (*up)(void))
+{
+	TCase *tc = tcase_create(name);
+
+	tcase_add_checked_fixture(tc, up, teardown);
+	tcase_set_timeout(tc, 60);
+	add_common(tc);
+	tcase_add_test(tc, temporary_files_are_not_listed);
+	tcase_add_test(tc, a_folder_that_was_removed_is_made_again);
+	tcase_add_test(tc, a_full_disk_leaves_no_trace);
+	tcase_add_test(tc, an_unwritable_folder_is_an_error_with_its_name);
+	tcase_add_test(tc, a_page_is_shared);
+	return tc;
+}
+
+static TCase *s3(void)
+{
+	TCase *tc = tcase_create("S3");
+
+	tcase_add_checked_fixture(tc, setup_s3, teardown_s3);
+	tcase_set_timeout(tc, 180);
+	add_common(tc);
+	tcase_add_test(tc, a_list_of_many_pages);
+	tcase_add_test(tc, a_large_put_goes_in_parts);
+	tcase_add_test(tc, odd_keys_arrive_as_they_are);
+	tcase_add_test(tc, the_store_keeps_its_promises);
+	tcase_add_test(tc, what_is_wrong_is_named);
+	tcase_add_test(tc, a_missing_bucket_is_named);
 	return tc;
 }
 
@@ -654,8 +936,15 @@ int main(void)
 	SRunner *sr;
 	int failed;
 
-	suite_add_tcase(s, cases("directory, threads", setup_threads));
-	suite_add_tcase(s, cases("directory, no threads", setup_inline));
+	if (og_net_global_init(&err) < 0)
+		return EXIT_FAILURE;
+	s3_uri = getenv("OG_TEST_S3_URI");
+	if (s3_uri) {
+		suite_add_tcase(s, s3());
+	} else {
+		suite_add_tcase(s, directory("directory, threads", setup_threads));
+		suite_add_tcase(s, directory("directory, no threads", setup_inline));
+	}
 	sr = srunner_create(s);
 	srunner_run_all(sr, CK_ENV);
 	failed = srunner_ntests_failed(sr);
