@@ -11,6 +11,7 @@
 
 #include "base/fd.h"
 #include "base/utf8.h"
+#include "proc/secrets.h"
 
 #define TEXT_MAX ((size_t)1 << 30)
 
@@ -21,7 +22,9 @@ int cli_config(struct cli *c)
 	if (rc < 0)
 		return rc;
 	c->config_loaded = true;
-	return og_config_env(&c->config, &c->err);
+	rc = og_config_env(&c->config, &c->err);
+	/* What the file adds goes the same way as what was there from the start. */
+	return rc < 0 ? rc : og_secrets_take_more(environ, &c->secrets_fd, &c->err);
 }
 
 int cli_select(struct cli *c, struct og_selection *sel)
@@ -38,12 +41,11 @@ int cli_local(struct cli *c, const char *uri, const char **path)
 	switch (og_uri_kind(uri)) {
 	case OG_URI_HTTP:
 		return og_error_set(&c->err, OG_ERR_UNSUPPORTED, "%s: remote graphs are not available in this version", uri);
-	case OG_URI_S3:
-		return og_error_set(&c->err, OG_ERR_UNSUPPORTED, "%s: graphs on S3 are not available in this version", uri);
 	case OG_URI_OTHER:
 		return og_error_set(&c->err, OG_ERR_UNSUPPORTED, "%s: unknown scheme; a graph is a path, file://, s3:// or http(s)://", uri);
 	case OG_URI_PATH:
 	case OG_URI_FILE:
+	case OG_URI_S3:
 		break;
 	}
 	return og_uri_normal(&c->arena, uri, path, &c->err);

@@ -27,6 +27,7 @@ struct cli {
 	struct og_buf out;		/* stdout, written when the command has succeeded */
 	bool reader_gone;		/* of stdout */
 	struct og_error err;		/* for the report */
+	int secrets_fd;			/* or -1: what the environment held of secrets, for og-storaged alone */
 };
 
 /* Everything below returns 0 or a negative OG_ERR_*, with c->err filled. */
@@ -35,7 +36,7 @@ struct cli {
 int cli_config(struct cli *c) OG_MUST_CHECK;
 /* The graph by [URI], --uri, --target, cli.graph. */
 int cli_select(struct cli *c, struct og_selection *sel) OG_MUST_CHECK;
-/* Refuses what this version cannot reach. *path: the graph's directory, normalised. */
+/* Refuses what this version cannot reach. *path: the graph's directory, normalised, or its s3:// URI. */
 int cli_local(struct cli *c, const char *uri, const char **path) OG_MUST_CHECK;
 /* --branch > the alias's > cli.branch > main */
 const char *cli_branch(const struct cli *c, const char *alias_branch);

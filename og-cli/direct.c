@@ -13,6 +13,7 @@
 
 #include "base/date.h"
 #include "base/log.h"
+#include "config/config.h"
 #include "proc/find.h"
 
 #define STEP_US UINT64_C(1000000)
@@ -161,15 +162,24 @@ static int check_path(const char *path, const char *uri, struct og_spawn_ids *id
 	return 0;
 }
 
-static int launch(struct direct *d, const char *path, enum direct_mode mode, const struct og_spawn_ids *ids, int *fd, struct og_error *err)
+static const char *env(const char *name, const char *otherwise)
 {
-	const char *level = getenv("RUST_LOG");
+	const char *v = getenv(name);
+
+	return v ? v : otherwise;
+}
+
+static int launch(struct direct *d, const char *path, int secrets_fd, enum direct_mode mode, const struct og_spawn_ids *ids, int *fd,
+		  struct og_error *err)
+{
 	const struct og_launch_setting settings[] = {
 		{ "mode", "direct" },		{ "graphs", "1" }, { "graph.0.id", "" }, { "graph.0.uri", path },
-		{ "log.level", level ? level : "error" }, { "proc", "storaged" }, { "create", "1" },
+		{ "log.level", env("RUST_LOG", "error") }, { "proc", "storaged" },
+		{ "env.HOME", env("HOME", "") }, { "env.SSL_CERT_FILE", env("SSL_CERT_FILE", "") },
+		{ "env.SSL_CERT_DIR", env("SSL_CERT_DIR", "") }, { "create", "1" },
 	};
 	struct og_chan_cfg control = { .rules = control_rules, .nrules = OG_COUNT(control_rules), .arg = d, .closed = on_closed };
-	struct og_launch l = { .settings = settings, .nsettings = OG_COUNT(settings) - (mode != DIRECT_CREATE), .secrets_fd = -1,
+	struct og_launch l = { .settings = settings, .nsettings = OG_COUNT(settings) - (mode != DIRECT_CREATE), .secrets_fd = secrets_fd,
 			       .ids = *ids, .control = &control };
 	char program[OG_PROC_PATH_MAX];
 	int rc = og_proc_find("og-storaged", NULL, program, err);
@@ -220,14 +230,14 @@ static int greet(struct direct *d, struct og_error *err)
 	return rc;
 }
 
-static int start(struct direct *d, const char *path, const char *uri, enum direct_mode mode, struct og_error *err)
+static int start(struct direct *d, const char *path, const char *uri, int secrets_fd, enum direct_mode mode, struct og_error *err)
 {
 	struct og_chan_cfg cfg = { .self = OG_ROLE_OPERATOR, .peer = OG_ROLE_STORAGED, .rules = chan_rules, .nrules = OG_COUNT(chan_rules),
 				   .arg = d, .closed = on_closed };
 	struct og_graph_cfg graph = { .uri = uri, .direct = true };
 	struct og_ops_cfg ops = { .runner = &d->runner, .plan_cache_bytes = PLAN_CACHE };
 	struct og_spawn_ids ids = { 0 };
-	int fd = -1, rc = check_path(path, uri, &ids, err);
+	int fd = -1, rc = og_uri_kind(path) == OG_URI_S3 ? 0 : check_path(path, uri, &ids, err);
 
 	if (rc < 0)
 		return rc;
@@ -243,7 +253,7 @@ static int start(struct direct *d, const char *path, const char *uri, enum direc
 	d->ops = og_ops_new(&ops, err);
 	if (!d->ops)
 		return err->code;
-	if ((rc = launch(d, path, mode, &ids, &fd, err)) < 0 || (rc = direct_wait(d, &d->ready, err)) < 0) {
+	if ((rc = launch(d, path, secrets_fd, mode, &ids, &fd, err)) < 0 || (rc = direct_wait(d, &d->ready, err)) < 0) {
 		if (fd >= 0)
 			close(fd);
 		return rc;
@@ -257,12 +267,12 @@ static int start(struct direct *d, const char *path, const char *uri, enum direc
 	return 0;
 }
 
-int direct_open(struct direct *d, const char *path, const char *uri, enum direct_mode mode, struct og_error *err)
+int direct_open(struct direct *d, const char *path, const char *uri, int secrets_fd, enum direct_mode mode, struct og_error *err)
 {
 	int rc;
 
 	*d = (struct direct){ 0 };
-	rc = start(d, path, uri, mode, err);
+	rc = start(d, path, uri, secrets_fd, mode, err);
 	if (rc < 0)
 		direct_close(d);
 	return rc;

@@ -1,5 +1,5 @@
 /*
- * A local graph: a private og-storaged on its directory, and the same operations as in a server, run one at a time.
+ * A graph in a directory or a bucket: a private og-storaged on it, and the same operations as in a server, run one at a time.
  *
  * og-storaged runs in a process group of its own with an empty environment; started by root it takes on the ids of the directory's
  * owner. It leaves when our channels close, however we end; direct_close waits for it.
@@ -29,8 +29,8 @@ enum direct_mode {
 	DIRECT_CREATE,	/* the directory must be there; a graph may be */
 };
 
-/* path: normalised; uri: as shown. On failure everything is undone. */
-int direct_open(struct direct *d, const char *path, const char *uri, enum direct_mode mode, struct og_error *err) OG_MUST_CHECK;
+/* path: normalised, or an s3:// URI; uri: as shown; secrets_fd: or -1, a duplicate goes to og-storaged. On failure everything is undone. */
+int direct_open(struct direct *d, const char *path, const char *uri, int secrets_fd, enum direct_mode mode, struct og_error *err) OG_MUST_CHECK;
 void direct_close(struct direct *d);	/* accepts {0} and twice */
 /* Runs the loop until *done. Requests that wait when og-storaged is lost end with an error by themselves. */
 int direct_wait(struct direct *d, bool *done, struct og_error *err) OG_MUST_CHECK;

@@ -77,7 +77,7 @@ int cmd_export(struct cli *c)
 		fputs("warning: --jsonl is deprecated; `omnigraph export` always emits JSONL\n", stderr);
 	if ((rc = cli_config(c)) < 0 || (rc = cli_select(c, &sel)) < 0 || (rc = names(c, "type", &req.type_names, &req.ntype_names)) < 0 ||
 	    (rc = names(c, "table", &req.table_keys, &req.ntable_keys)) < 0 || (rc = cli_local(c, sel.uri, &path)) < 0 ||
-	    (rc = direct_open(&e.d, path, sel.uri, DIRECT_OPEN, &c->err)) < 0)
+	    (rc = direct_open(&e.d, path, sel.uri, c->secrets_fd, DIRECT_OPEN, &c->err)) < 0)
 		goto out;
 	req.branch = og_slice_str(cli_branch(c, NULL));
 	e.x = og_op_export(e.d.ops, &req, on_ready, &e);

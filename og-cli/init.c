@@ -54,8 +54,8 @@ static int create(struct cli *c, const struct og_catalog *cat, const char *path,
 	struct direct d = { 0 };
 	int rc;
 
-	if ((rc = make_dirs(c, path)) < 0 || (rc = put_init(c, cat, &body)) < 0 ||
-	    (rc = direct_open(&d, path, uri, DIRECT_CREATE, &c->err)) < 0)
+	if ((og_uri_kind(path) != OG_URI_S3 && (rc = make_dirs(c, path)) < 0) || (rc = put_init(c, cat, &body)) < 0 ||
+	    (rc = direct_open(&d, path, uri, c->secrets_fd, DIRECT_CREATE, &c->err)) < 0)
 		goto out;
 	rc = direct_report(&d, OG_IPC_GRAPH_INIT, &body, &text, &c->err);
 	if (rc == OG_ERR_EXISTS)

@@ -39,7 +39,7 @@ static int schema_from_graph(struct linting *l)
 		return rc;
 	if (og_uri_kind(sel.uri) == OG_URI_HTTP)
 		return og_error_set(&c->err, OG_ERR_UNSUPPORTED, "query lint is only supported against local graph URIs in this milestone");
-	if ((rc = cli_local(c, sel.uri, &path)) < 0 || (rc = direct_open(&l->d, path, sel.uri, DIRECT_OPEN, &c->err)) < 0 ||
+	if ((rc = cli_local(c, sel.uri, &path)) < 0 || (rc = direct_open(&l->d, path, sel.uri, c->secrets_fd, DIRECT_OPEN, &c->err)) < 0 ||
 	    (rc = direct_state(&l->d, "main", &l->snap, &c->err)) < 0)
 		return rc;
 	l->origin.kind = "graph";

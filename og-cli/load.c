@@ -296,7 +296,7 @@ static int load(struct cli *c, bool ingest)
 
 	if ((rc = cli_config(c)) < 0 || (rc = cli_select(c, &l.sel)) < 0 || (rc = og_config_coherent(&c->config, &l.sel, &c->err)) < 0 ||
 	    (rc = cli_local(c, l.sel.uri, &path)) < 0 || (rc = cli_policy(c, &l.sel)) < 0 ||
-	    (rc = og_zones_load(&c->err)) < 0 || (rc = direct_open(&l.d, path, l.sel.uri, DIRECT_OPEN, &c->err)) < 0 ||
+	    (rc = og_zones_load(&c->err)) < 0 || (rc = direct_open(&l.d, path, l.sel.uri, c->secrets_fd, DIRECT_OPEN, &c->err)) < 0 ||
 	    (rc = open_data(&l)) < 0)
 		goto out;
 	if (!from && ingest)

@@ -8,8 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "og-cli/cli.h"
+#include "proc/secrets.h"
 
 int cmd_version(struct cli *c)
 {
@@ -31,9 +33,9 @@ static int close_stdout(struct cli *c, int code)
 	return cli_fail(c);
 }
 
-int main(int argc, char **argv)
+int main(int argc, char **argv, char **envp)
 {
-	struct cli c = { 0 };
+	struct cli c = { .secrets_fd = -1 };
 	int code = EXIT_FAILED;
 
 	/* A closed pipe is an error of write(2), so that what we started is stopped in order. */
@@ -48,6 +50,11 @@ int main(int argc, char **argv)
 		break;
 	case ARGS_RUN:
 		og_arena_init(&c.arena, 0);
+		/* Before any file is read: credentials are og-storaged's, not ours. */
+		if (og_secrets_take(envp, &c.secrets_fd, &c.err) < 0) {
+			code = cli_fail(&c);
+			break;
+		}
 		code = c.args.command->run ? c.args.command->run(&c) : cli_unavailable(&c);
 		if (code == EXIT_DONE && cli_flush(&c) < 0)
 			code = cli_fail(&c);
@@ -57,6 +64,7 @@ int main(int argc, char **argv)
 	if (c.config_loaded)
 		og_config_fini(&c.config);
 	og_arena_fini(&c.arena);
+	og_fd_close(&c.secrets_fd);
 	args_free(&c.args);
 	return code;
 }

@@ -205,7 +205,7 @@ static int prepare(struct ask *a)
 	/* Times may name zones. */
 	if ((rc = og_zones_load(&c->err)) < 0)
 		return rc;
-	return direct_open(&a->d, path, a->sel.uri, DIRECT_OPEN, &c->err);
+	return direct_open(&a->d, path, a->sel.uri, c->secrets_fd, DIRECT_OPEN, &c->err);
 }
 
 static int finish(struct ask *a, int rc)

@@ -13,7 +13,7 @@ static int open_graph(struct cli *c, struct direct *d)
 
 	if ((rc = cli_config(c)) < 0 || (rc = cli_select(c, &sel)) < 0 || (rc = cli_local(c, sel.uri, &path)) < 0)
 		return rc;
-	return direct_open(d, path, sel.uri, DIRECT_OPEN, &c->err);
+	return direct_open(d, path, sel.uri, c->secrets_fd, DIRECT_OPEN, &c->err);
 }
 
 /* ---- snapshot ---- */

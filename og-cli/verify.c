@@ -205,7 +205,7 @@ int cmd_verify(struct cli *c)
 	int rc, code;
 
 	if ((rc = cli_config(c)) < 0 || (rc = cli_select(c, &sel)) < 0 || (rc = cli_local(c, sel.uri, &path)) < 0 ||
-	    (rc = direct_open(&v.d, path, sel.uri, DIRECT_OPEN, &c->err)) < 0 || (rc = check_store(&v)) < 0 || (rc = check_rows(&v)) < 0 ||
+	    (rc = direct_open(&v.d, path, sel.uri, c->secrets_fd, DIRECT_OPEN, &c->err)) < 0 || (rc = check_store(&v)) < 0 || (rc = check_rows(&v)) < 0 ||
 	    (rc = og_buf_ok(&v.faults, &c->err)) < 0)
 		goto out;
 	if (arg_flag(&c->args, "json"))

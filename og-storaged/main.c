@@ -4,7 +4,6 @@
 #include "storaged.h"
 
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -12,9 +11,6 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "proc/lock.h"
-#include "store/dir.h"
-
-#define IO_THREADS 3u
 #define FDS_MAX 65536u		/* an image is a descriptor */
 
 static int on_channel(void *arg, struct og_child_peer *p, struct og_error *err)
@@ -92,8 +88,6 @@ static int read_settings(struct storaged *sd, struct og_error *err)
 
 	if (!uri || !*uri)
 		return og_error_set(err, OG_ERR_BAD, "no graph to serve");
-	if (strstr(uri, "://"))
-		return og_error_set(err, OG_ERR_UNSUPPORTED, "%s: object storage is not available in this version; name a local directory", uri);
 	sd->direct = mode && strcmp(mode, "direct") == 0;
 	sd->uri = strdup(uri);
 	sd->path = strdup(uri);
@@ -115,28 +109,6 @@ static void set_budget(struct storaged *sd)
 	sd->image_fds_max = og_fd_raise_limit(FDS_MAX) / 2;
 }
 
-/* Direct mode: a directory that is not there, or not ours to read, is the answer to the first request, not the end. */
-static int open_store(struct storaged *sd, struct og_error *err)
-{
-	const char *create = og_child_setting(&sd->child, "create");
-	struct og_store_dir_config cfg = { .path = sd->path, .base = sd->child.base, .threads = IO_THREADS, .create = create && *create == '1' };
-
-	sd->store = og_store_dir_new(&cfg, err);
-	if (sd->store)
-		return 0;
-	if (err->code == OG_ERR_NOT_FOUND) {
-		struct og_error e = { 0 };
-
-		og_error_set(&e, OG_ERR_NOT_FOUND, "graph not found at '%s'", sd->uri);
-		*err = e;
-	}
-	if (!sd->direct)
-		return err->code;
-	sd->open_error = *err;
-	og_error_clear(err);
-	return 0;
-}
-
 static void finish(struct storaged *sd)
 {
 	peers_free(sd);
@@ -147,15 +119,15 @@ static void finish(struct storaged *sd)
 	og_child_fini(&sd->child);
 	free(sd->uri);
 	free(sd->path);
+	for (size_t i = 0; i < OG_COUNT(sd->path_texts); i++)
+		free(sd->path_texts[i]);
 	free(sd);
 }
 
 int main(int argc, char **argv)
 {
 	struct storaged *sd = calloc(1, sizeof(*sd));
-	struct og_lock_path paths[2];
 	struct og_error err = { 0 };
-	size_t npaths = 0;
 
 	if (!sd)
 		return 1;
@@ -164,12 +136,8 @@ int main(int argc, char **argv)
 	set_budget(sd);
 	/* OpenSSL reads its files at the first digest, before the paths are fixed. */
 	(void)og_sha256(OG_SLICE(""));
-	/* The folder of a graph is made before the paths are fixed. */
-	if (og_child_setting(&sd->child, "create"))
-		(void)mkdir(sd->path, 0755);
-	paths[npaths++] = (struct og_lock_path){ sd->path, OG_PATH_WRITE };
-	if (og_lock_begin(OG_LOCK_STORAGED, paths, npaths, &sd->held, &err) < 0 || open_store(sd, &err) < 0 ||
-	    og_lock_end(OG_LOCK_STORAGED, &sd->held, &err) < 0)
+	if (store_prepare(sd, &err) < 0 || og_lock_begin(OG_LOCK_STORAGED, sd->paths, sd->npaths, &sd->held, &err) < 0 ||
+	    store_open(sd, &err) < 0 || og_lock_end(OG_LOCK_STORAGED, &sd->held, &err) < 0)
 		return og_child_abort(&sd->child, &err);
 	for (size_t i = 0; i < sd->child.npeers; i++)
 		if (peer_add(sd, &sd->child.peers[i], &err) < 0)

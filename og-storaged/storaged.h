@@ -3,6 +3,7 @@
  * takes commits.
  *
  * main.c     start, lock-down, loop
+ * open.c     the store by its URI
  * peer.c     channels, who may ask what
  * head.c     states: the base of a branch (what images are made of), commits above it, pushes
  * write.c    commits, segments, init, maintenance
@@ -19,6 +20,7 @@
 #include "ipc/child.h"
 #include "ipc/wire.h"
 #include "journal/journal.h"
+#include "proc/lock.h"
 #include "store/store.h"
 
 struct storaged;
@@ -82,6 +84,9 @@ struct storaged {
 	struct og_ulid host;
 	struct og_ulid_gen ids;
 	char *uri, *path;
+	struct og_lock_path paths[16];	/* what Landlock leaves */
+	size_t npaths;
+	char *path_texts[4];
 	bool direct, stopping, ready_sent;
 	bool opening;
 	struct og_error open_error;	/* why there is no journal */
@@ -108,6 +113,12 @@ struct storaged {
 	bool jobs_running, jobs_again;
 	struct event *jobs_retry, *leave;
 };
+
+/* open.c */
+bool store_is_s3(const struct storaged *sd);
+/* Before the paths are fixed: sd->paths, and a bucket's client. Then after it: a directory with its threads. */
+int store_prepare(struct storaged *sd, struct og_error *err);
+int store_open(struct storaged *sd, struct og_error *err);
 
 /* peer.c */
 int peer_add(struct storaged *sd, struct og_child_peer *p, struct og_error *err);

@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "json/writer.h"
+#include "store/s3.h"
 
 #define ROWS_MAX ((int64_t)UINT32_MAX - 1)	/* of a type: slots are 32-bit */
 
@@ -377,6 +378,23 @@ static void on_init_done(void *arg, const struct og_error *err)
 	og_buf_fini(&b);
 }
 
+/* A graph to be made; in the arena of the request. */
+struct making {
+	struct pending *w;
+	struct og_journal_config cfg;
+	struct og_journal_genesis g;
+};
+
+static void on_checked(void *arg, struct og_store_result *res)
+{
+	struct making *mk = arg;
+
+	if (res->code < 0)
+		pending_fail(mk->w, res->err);
+	else
+		og_journal_init(&mk->cfg, &mk->g, on_init_done, mk->w);
+}
+
 static int by_id(const void *a, const void *b)
 {
 	const struct og_type_decl *x = a, *y = b;
@@ -388,11 +406,10 @@ int on_graph_init(void *arg, struct og_ipc_msg *m, struct og_error *err)
 {
 	struct peer *p = arg;
 	struct pending *w = pending_new(p, m, err);
-	struct og_journal_config cfg = storaged_config(p->sd);
-	struct og_journal_genesis g = { 0 };
 	struct og_type_decl *types;
 	struct og_wire_init in;
 	struct og_slice body;
+	struct making *mk;
 	int rc;
 
 	if (!w)
@@ -401,7 +418,8 @@ int on_graph_init(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	body = og_arena_slice(&w->arena, m->body);
 	rc = body.p ? og_wire_get_init(body, &w->arena, &in, err) : og_error_nomem(err);
 	types = rc == 0 ? og_arena_array(&w->arena, in.ntypes ? in.ntypes : 1, sizeof(*types)) : NULL;
-	if (rc < 0 || !types) {
+	mk = types ? og_arena_array(&w->arena, 1, sizeof(*mk)) : NULL;
+	if (rc < 0 || !mk) {
 		pending_free(w);
 		return rc < 0 ? rc : og_error_nomem(err);
 	}
@@ -410,14 +428,17 @@ int on_graph_init(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	/* A catalog lists its types by name, the genesis by id. */
 	if (in.ntypes)
 		qsort(types, in.ntypes, sizeof(*types), by_id);
-	g.schema = in.schema;
-	g.types = types;
-	g.ntypes = in.ntypes;
-	g.force = in.force;
+	*mk = (struct making){ .w = w, .cfg = storaged_config(p->sd) };
+	mk->g.schema = in.schema;
+	mk->g.types = types;
+	mk->g.ntypes = in.ntypes;
+	mk->g.force = in.force;
 	if (!p->sd->store)
 		pending_fail(w, &p->sd->open_error);
+	else if (og_store_s3_custom(p->sd->store))
+		og_store_check(p->sd->store, on_checked, mk);
 	else
-		og_journal_init(&cfg, &g, on_init_done, w);
+		og_journal_init(&mk->cfg, &mk->g, on_init_done, w);
 	return 0;
 }
 

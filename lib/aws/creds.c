@@ -194,6 +194,11 @@ const char *og_aws_creds_region(const struct og_aws_creds *c)
 	return c->region[0] ? c->region : NULL;
 }
 
+const char *og_aws_creds_token_file(const struct og_aws_creds *c)
+{
+	return c->nchain ? c->chain[c->nchain - 1].token_file : NULL;
+}
+
 const char *og_aws_creds_source(const struct og_aws_creds *c)
 {
 	return c->name;

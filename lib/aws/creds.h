@@ -38,6 +38,8 @@ void og_aws_creds_expired(struct og_aws_creds *c, const char *id);
 
 /* By AWS_REGION, AWS_DEFAULT_REGION or the profile; NULL: none says. */
 const char *og_aws_creds_region(const struct og_aws_creds *c);
+/* The file of a web identity, or NULL. */
+const char *og_aws_creds_token_file(const struct og_aws_creds *c);
 /* "environment", "shared files", ...; for logs. */
 const char *og_aws_creds_source(const struct og_aws_creds *c);
 

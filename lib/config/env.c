@@ -31,6 +31,7 @@ static int take_line(struct og_arena *a, struct og_slice line, struct og_error *
 {
 	const char *eq, *name, *value;
 	struct og_slice n, v;
+	int rc;
 
 	line = trim(line);
 	if (line.len == 0 || line.p[0] == '#' || memchr(line.p, 0, line.len))
@@ -49,9 +50,10 @@ static int take_line(struct og_arena *a, struct og_slice line, struct og_error *
 	if (!name || !value)
 		return og_arena_error(a, err);
 	/* Without overwriting, the first assignment of a name wins as well. */
-	if (setenv(name, value, 0) < 0)
-		return og_error_sys(err, errno, "%s", name);
-	return 0;
+	rc = setenv(name, value, 0) < 0 ? og_error_sys(err, errno, "%s", name) : 0;
+	/* It may be a secret, which the environment alone shall hold: from there it can be taken. */
+	explicit_bzero((char *)(uintptr_t)value, v.len);
+	return rc;
 }
 
 int og_config_env(struct og_config *c, struct og_error *err)
@@ -82,6 +84,8 @@ int og_config_env(struct og_config *c, struct og_error *err)
 		n += lf != NULL;
 		rest = og_slice(rest.p + n, rest.len - n);
 	}
+	if (text.data)
+		explicit_bzero(text.data, text.cap);
 	og_buf_fini(&text);
 	return rc;
 }

@@ -36,9 +36,9 @@ static bool is_secret(const char *entry)
 }
 
 /* One allocation of the final size: growing would leave copies behind in freed memory. */
-static int collect(char **envp, char **out, size_t *len, struct og_error *err)
+static int collect(struct og_slice old, char **envp, char **out, size_t *len, struct og_error *err)
 {
-	size_t n = 0;
+	size_t n = old.len;
 	char *block, *p;
 
 	for (char **e = envp; *e; e++)
@@ -51,6 +51,8 @@ static int collect(char **envp, char **out, size_t *len, struct og_error *err)
 	block = p = malloc(n);
 	if (!block)
 		return og_error_nomem(err);
+	if (old.len)
+		p = mempcpy(p, old.p, old.len);
 	for (char **e = envp; *e; e++)
 		if (is_secret(*e))
 			p = stpcpy(p, *e) + 1;
@@ -72,14 +74,14 @@ static void wipe(char **envp)
 	*to = NULL;
 }
 
-int og_secrets_take(char **envp, int *fd, struct og_error *err)
+static int take(struct og_slice old, char **envp, int *fd, struct og_error *err)
 {
 	char *block;
 	size_t len;
 	int rc;
 
 	*fd = -1;
-	if ((rc = collect(envp, &block, &len, err)) < 0 || !block)
+	if ((rc = collect(old, envp, &block, &len, err)) < 0 || !block)
 		return rc;
 	if (len > BLOCK_MAX)
 		rc = og_error_set(err, OG_ERR_TOO_LARGE, "%zu bytes of secrets in the environment", len);
@@ -90,6 +92,30 @@ int og_secrets_take(char **envp, int *fd, struct og_error *err)
 	if (rc == 0)
 		wipe(envp);
 	return rc;
+}
+
+int og_secrets_take(char **envp, int *fd, struct og_error *err)
+{
+	return take(og_slice(NULL, 0), envp, fd, err);
+}
+
+int og_secrets_take_more(char **envp, int *fd, struct og_error *err)
+{
+	struct og_slice old = { 0 };
+	uint64_t len;
+	int rc, more;
+
+	if (*fd < 0)
+		return og_secrets_take(envp, fd, err);
+	if ((rc = og_memfd_check(*fd, &len, err)) < 0 || (rc = og_map_file(*fd, len, &old, err)) < 0)
+		return rc;
+	rc = take(old, envp, &more, err);
+	og_unmap(&old);
+	if (rc < 0)
+		return rc;
+	og_fd_close(fd);
+	*fd = more;
+	return 0;
 }
 
 static const char *find(const char *block, size_t len, const char *name)

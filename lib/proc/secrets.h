@@ -15,6 +15,9 @@
 /* Moves the secret variables of `envp` (the initial block, as main got it) into a sealed memfd and overwrites them where they stand;
  * they are unset afterwards. *fd = -1 when there were none. */
 int og_secrets_take(char **envp, int *fd, struct og_error *err) OG_MUST_CHECK;
+/* The same later, for what was added meanwhile (envp: environ): *fd, perhaps -1, is replaced by one that holds the old ones and, behind them, the new.
+ * Of a name that occurs twice the older value counts. */
+int og_secrets_take_more(char **envp, int *fd, struct og_error *err) OG_MUST_CHECK;
 /* Copies the value of one secret out of the memfd into out (NUL-terminated, at most size - 1 bytes). OG_ERR_NOT_FOUND without it or with fd -1. The caller
  * wipes it with explicit_bzero. */
 int og_secrets_get(int fd, const char *name, char *out, size_t size, struct og_error *err) OG_MUST_CHECK;

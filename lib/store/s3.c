@@ -608,6 +608,11 @@ struct og_store *og_store_s3_new(const struct og_store_s3_config *config, struct
 	return NULL;
 }
 
+const char *og_store_s3_token_file(const struct og_store *s)
+{
+	return s->ops == &s3_ops ? og_aws_creds_token_file(((const struct s3_store *)s)->creds) : NULL;
+}
+
 bool og_store_s3_custom(const struct og_store *s)
 {
 	return s->ops == &s3_ops && ((const struct s3_store *)s)->endpoint.custom;

@@ -27,6 +27,9 @@ struct og_store *og_store_s3_new(const struct og_store_s3_config *config, struct
 /* Whether it is on a custom endpoint, whose promises are not known: see og_store_check. */
 bool og_store_s3_custom(const struct og_store *s);
 
+/* A file with a token that is read again and again, or NULL: who confines itself leaves its folder open. */
+const char *og_store_s3_token_file(const struct og_store *s);
+
 /*
  * Whether a store honours conditions: puts a probe under a fresh name if absent, twice, then if match with a tag that cannot match,
  * then deletes it. OG_ERR_UNSUPPORTED if it does not: concurrent writers would destroy each other's data. Four requests; what

@@ -729,7 +729,7 @@ START_TEST(a_list_of_many_pages)
 	struct og_slice part = OG_SLICE("x");
 	int want = 2300;
 	const char *keys[OG_STORE_PAGE_MAX];
-	char (*names)[16] = calloc((size_t)want, sizeof(*names));
+	char (*names)[20] = calloc((size_t)want, sizeof(*names));
 	struct og_buf b = { 0 };
 	const char *line;
 
