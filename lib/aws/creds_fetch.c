@@ -49,6 +49,14 @@ static void on_pause(evutil_socket_t fd, short what, void *arg)
 	fetch_at(arg);
 }
 
+static void final(struct og_aws_creds *c, const struct og_error *why)
+{
+	struct og_error err = *why;
+
+	err.code = OG_ERR_DENIED;
+	creds_failed(c, &err);
+}
+
 /* Another try after a pause, or the end. */
 static void again(struct og_aws_creds *c, const struct og_error *err)
 {
@@ -58,15 +66,11 @@ static void again(struct og_aws_creds *c, const struct og_error *err)
 		c->timer = event_new(c->base, -1, 0, on_pause, c);
 	if (++c->tries < TRIES && c->timer && event_add(c->timer, &pause) == 0)
 		return;
-	creds_failed(c, err);
-}
-
-static void final(struct og_aws_creds *c, const struct og_error *why)
-{
-	struct og_error err = *why;
-
-	err.code = OG_ERR_DENIED;
-	creds_failed(c, &err);
+	/* Where there has never been a metadata service there will be none in a moment. */
+	if (source(c)->kind == CREDS_METADATA && !c->have_key)
+		final(c, err);
+	else
+		creds_failed(c, err);
 }
 
 void creds_fetch_cancel(struct og_aws_creds *c)

@@ -159,8 +159,10 @@ for uri in http://h/x HTTPS://h/x; do
 	fails snapshot $uri
 	err_has 'remote graphs are not available in this version'
 done
-fails snapshot s3://b/x
-err_has 'not available in this version'
+AWS_EC2_METADATA_DISABLED=true AWS_CONFIG_FILE=/none AWS_SHARED_CREDENTIALS_FILE=/none fails snapshot s3://b/x
+err_has 'no credentials found'
+fails snapshot gs://b/x
+err_has 'unknown scheme'
 
 # --- a stdout that takes nothing
 "$cli" --help >/dev/full 2>"$tmp/stderr" && fail "a full disk is no success"

@@ -19,9 +19,9 @@ bind=127.0.0.1:0
 cleanup() {
 	: >"$tmp/halt"
 	[ -z "$server" ] || kill -9 "$server" 2>/dev/null
-	wait 2>/dev/null
-	# A test that needs more than the folder gone says how.
+	# A test that needs more than the folder gone says how; before waiting, for it may have started something else.
 	[ -z "$(type -t undo)" ] || undo
+	wait 2>/dev/null
 	rm -rf "$tmp"
 }
 trap cleanup EXIT

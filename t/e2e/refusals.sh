@@ -23,7 +23,13 @@ mkdir "$tmp/empty"
 refuse "not found at '$tmp/empty'" "$tmp/empty" $open
 [ -z "$(ls -A "$tmp/empty")" ] || fail "a refused server wrote: $(ls -A "$tmp/empty")"
 refuse "$tmp/schema.pg" "$tmp/schema.pg" $open
-refuse 'object storage is not available in this version' s3://bucket/prefix $open
+unset "${!AWS_@}"
+export AWS_CONFIG_FILE=/none AWS_SHARED_CREDENTIALS_FILE=/none
+AWS_EC2_METADATA_DISABLED=true refuse 'no credentials found' s3://bucket/prefix $open
+AWS_ACCESS_KEY_ID=x refuse 'AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not' s3://bucket/prefix $open
+AWS_ACCESS_KEY_ID=x AWS_SECRET_ACCESS_KEY=y AWS_ENDPOINT_URL=ftp://h refuse "'ftp://h' is not an http or https URL" s3://bucket/prefix $open
+refuse "missing s3 bucket in 's3://" s3:///prefix $open
+refuse 'gs://b/x' gs://b/x $open
 refuse 'file:// URI needs an absolute path' file://g $open
 refuse 'a local path, file://... or s3://' http://127.0.0.1/g $open
 
