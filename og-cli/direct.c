@@ -418,7 +418,7 @@ int direct_state(struct direct *d, const char *branch, struct og_snap **snap, st
 	struct state s = { 0 };
 	int rc;
 
-	og_graph_state(d->graph, og_slice_str(branch), og_slice(NULL, 0), on_state, &s);
+	og_graph_state(d->graph, OG_LOOK_NEW, og_slice_str(branch), og_slice(NULL, 0), on_state, &s);
 	rc = direct_wait(d, &s.done, err);
 	if (rc < 0)
 		return rc;

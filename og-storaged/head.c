@@ -8,6 +8,7 @@
 
 #include <xxhash.h>
 
+#include "base/date.h"
 #include "base/log.h"
 
 #define CONTENTS_MAX 4096u		/* contents remembered beyond those of live bases */
@@ -434,6 +435,85 @@ void peer_send_bell(struct peer *p)
 		p->bell_sent = true;
 }
 
+/* ---- how new ---- */
+
+/* Somebody's og_journal_confirm, on its way. */
+struct looker {
+	struct storaged *sd;
+	uint64_t began_us;
+	og_journal_done cb;
+	void *arg;
+};
+
+static void on_looked(void *arg, const struct og_error *err)
+{
+	struct looker *l = arg;
+
+	/* What the store held when the look was asked for is in the state now. */
+	if (err->code == 0)
+		l->sd->looked_us = OG_MAX(l->sd->looked_us, l->began_us);
+	if (l->cb)
+		l->cb(l->arg, err);
+	free(l);
+}
+
+static void look_new(struct storaged *sd, og_journal_done cb, void *arg)
+{
+	struct looker *l = malloc(sizeof(*l));
+
+	if (!l) {
+		/* Without its time it is of no use to later ones. */
+		if (cb)
+			og_journal_confirm(sd->journal, cb, arg);
+		return;
+	}
+	*l = (struct looker){ sd, og_boottime_us(), cb, arg };
+	og_journal_confirm(sd->journal, on_looked, l);
+}
+
+/* Calls cb once the state is as new as `look` wants it; at once when it is. */
+static void look(struct storaged *sd, enum og_look look, og_journal_done cb, void *arg)
+{
+	static const struct og_error none;
+
+	switch (look) {
+	case OG_LOOK_HOST:
+		cb(arg, &none);
+		return;
+	case OG_LOOK_RECENT:
+		if (sd->max_staleness_us && sd->looked_us && og_boottime_us() - sd->looked_us <= sd->max_staleness_us) {
+			cb(arg, &none);
+			return;
+		}
+		break;
+	case OG_LOOK_NEW:
+		break;
+	}
+	look_new(sd, cb, arg);
+}
+
+/* Other hosts' commits are followed when nobody asks, too: whoever asks then has less to wait for. */
+static void on_poll(evutil_socket_t fd, short what, void *arg)
+{
+	struct storaged *sd = arg;
+
+	(void)fd;
+	(void)what;
+	if (sd->journal && og_journal_status(sd->journal) != OG_JOURNAL_ENDED && og_boottime_us() - sd->looked_us >= sd->poll_us)
+		look_new(sd, NULL, NULL);
+}
+
+static void start_poll(struct storaged *sd)
+{
+	struct timeval tv = { (time_t)(sd->poll_us / 1000000), (suseconds_t)(sd->poll_us % 1000000) };
+
+	if (!sd->poll_us || sd->direct || sd->poll)
+		return;
+	sd->poll = event_new(sd->child.base, -1, EV_PERSIST, on_poll, sd);
+	if (!sd->poll || event_add(sd->poll, &tv) < 0)
+		og_log(OG_LOG_ERROR, "poll", "why=\"%s\"", "out of memory");
+}
+
 /* ---- GRAPH_OPEN ---- */
 
 struct opener {
@@ -635,10 +715,7 @@ static void opener_go(struct opener *o)
 		opener_fail(o, &err);
 		return;
 	}
-	if (o->open.confirm)
-		og_journal_confirm(o->sd->journal, on_confirmed, o);
-	else
-		on_confirmed(o, &err);
+	look(o->sd, o->open.look, on_confirmed, o);
 }
 
 int on_graph_open(void *arg, struct og_ipc_msg *m, struct og_error *err)
@@ -762,10 +839,7 @@ int on_catch_up(void *arg, struct og_ipc_msg *m, struct og_error *err)
 		return 0;
 	}
 	*c = (struct catcher){ p->sd, p->id, m->request, w };
-	if (w.confirm)
-		og_journal_confirm(p->sd->journal, on_caught, c);
-	else
-		on_caught(c, &(struct og_error){ 0 });
+	look(p->sd, w.look, on_caught, c);
 	return 0;
 }
 
@@ -838,6 +912,8 @@ static void on_opened(void *arg, struct og_journal *j, const struct og_error *er
 		if (og_journal_status(j) != OG_JOURNAL_WRITABLE)
 			warn_read_only(sd, j);
 		sd->pushed_seq = og_journal_state(j)->seq;
+		sd->looked_us = sd->opened_us;
+		start_poll(sd);
 		if (!sd->flush)
 			sd->flush = event_new(sd->child.base, -1, 0, on_flush, sd);
 		for (struct peer *p = sd->peers; p; p = p->next)
@@ -863,6 +939,7 @@ void graph_open(struct storaged *sd)
 	struct og_journal_config cfg = storaged_config(sd);
 
 	sd->opening = true;
+	sd->opened_us = og_boottime_us();
 	og_journal_open(&cfg, on_opened, sd);
 }
 
@@ -891,7 +968,9 @@ void graph_close(struct storaged *sd)
 		event_free(sd->flush);
 	if (sd->leave)
 		event_free(sd->leave);
-	sd->flush = sd->leave = NULL;
+	if (sd->poll)
+		event_free(sd->poll);
+	sd->flush = sd->leave = sd->poll = NULL;
 	og_journal_close(sd->journal);
 	sd->journal = NULL;
 }

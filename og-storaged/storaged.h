@@ -101,6 +101,9 @@ struct storaged {
 	size_t nrecents, cap_recents;
 	struct event *flush;		/* pushes that wait for the bell */
 	uint64_t pushed_seq;
+	uint64_t looked_us, opened_us;	/* CLOCK_BOOTTIME: what the store held then is in the state; when opening began */
+	uint64_t max_staleness_us, poll_us;
+	struct event *poll;
 	struct og_map images;
 	struct image *image_list;
 	uint64_t image_bytes, image_budget;

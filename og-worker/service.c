@@ -90,7 +90,7 @@ static int api_snapshot(void *graph, struct og_api_call *c, struct og_slice bran
 	struct worker *w = graph;
 
 	(void)err;
-	og_graph_state(w->graph, branch, og_slice(NULL, 0), on_snapshot, c);
+	og_graph_state(w->graph, OG_LOOK_RECENT, branch, og_slice(NULL, 0), on_snapshot, c);
 	return 0;
 }
 
@@ -109,7 +109,7 @@ static int api_schema(void *graph, struct og_api_call *c, struct og_error *err)
 	struct worker *w = graph;
 
 	(void)err;
-	og_graph_state(w->graph, og_slice(NULL, 0), og_slice(NULL, 0), on_schema, c);
+	og_graph_state(w->graph, OG_LOOK_RECENT, og_slice(NULL, 0), og_slice(NULL, 0), on_schema, c);
 	return 0;
 }
 

@@ -33,6 +33,7 @@ void og_datetime_format(struct og_buf *b, int64_t ms, bool *plain_number);
 /* Export form of a DateTime: no zone, ".mmm" only when non-zero. */
 void og_datetime_format_export(struct og_buf *b, int64_t ms, bool *plain_number);
 int64_t og_now_us(void);	/* CLOCK_REALTIME, microseconds */
+uint64_t og_boottime_us(void);	/* CLOCK_BOOTTIME: goes on while the machine sleeps */
 uint64_t og_monotonic_us(void);	/* CLOCK_MONOTONIC */
 
 #endif

@@ -117,7 +117,6 @@ void og_graph_commit(struct og_snap *s, struct og_wire_commit_req *req, og_write
 	req->branch = s->branch;
 	req->base_commit = s->commit;
 	req->base_seq = s->seq;
-	req->confirmed = true;	/* og_graph_state gives no other */
 	if (!g->chan)
 		rc = graph_unavailable(&err);
 	if (rc == 0) {

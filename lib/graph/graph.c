@@ -16,6 +16,7 @@
 struct waiter {
 	og_snap_cb cb;
 	void *arg;
+	enum og_look look;
 	struct waiter *next;
 };
 
@@ -301,6 +302,16 @@ static int on_tail(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	return 0;
 }
 
+/* As new as the most demanding of those who take part wants it. */
+static enum og_look look_wanted(const struct slot *s)
+{
+	enum og_look look = OG_LOOK_HOST;
+
+	for (const struct waiter *w = s->asked; w; w = w->next)
+		look = OG_MAX(look, w->look);
+	return look;
+}
+
 static void slot_ask(struct slot *s)
 {
 	struct og_graph *g = s->graph;
@@ -316,7 +327,7 @@ static void slot_ask(struct slot *s)
 		return;
 	}
 	if (!s->line || s->line->reopen) {
-		struct og_wire_open o = { .confirm = true, .want_layers = g->direct };
+		struct og_wire_open o = { .look = look_wanted(s), .want_layers = g->direct };
 
 		if (s->by_commit)
 			o.commit = og_slice_str(s->name);
@@ -324,7 +335,7 @@ static void slot_ask(struct slot *s)
 		og_wire_put_open(&b, &o);
 		rc = og_chan_request(g->chan, OG_IPC_GRAPH_OPEN, &b, -1, GRAPH_DEADLINE_MS, on_opened, s, NULL, &err);
 	} else {
-		og_wire_put_catchup(&b, &(struct og_wire_catchup){ s->line->branch, s->line->base_seq, s->line->seq, true });
+		og_wire_put_catchup(&b, &(struct og_wire_catchup){ s->line->branch, s->line->base_seq, s->line->seq, look_wanted(s) });
 		rc = og_chan_request(g->chan, OG_IPC_CATCH_UP, &b, -1, GRAPH_DEADLINE_MS, on_tail, s, NULL, &err);
 	}
 	og_buf_fini(&b);
@@ -403,7 +414,12 @@ static void sweep_unknown(struct og_graph *g, struct slot *keep)
 	}
 }
 
-void og_graph_state(struct og_graph *g, struct og_slice branch, struct og_slice commit, og_snap_cb cb, void *arg)
+enum og_look og_graph_look(const struct og_graph *g, enum og_look wanted)
+{
+	return g->bell ? OG_LOOK_NEW : wanted;
+}
+
+void og_graph_state(struct og_graph *g, enum og_look look, struct og_slice branch, struct og_slice commit, og_snap_cb cb, void *arg)
 {
 	struct og_error err = { 0 };
 	bool by_commit = commit.p != NULL;
@@ -437,7 +453,7 @@ void og_graph_state(struct og_graph *g, struct og_slice branch, struct og_slice 
 		cb(arg, NULL, &err);
 		return;
 	}
-	*w = (struct waiter){ cb, arg, s->waiting };
+	*w = (struct waiter){ cb, arg, look, s->waiting };
 	s->waiting = w;
 	if (!s->asking)
 		slot_ask(s);

@@ -1,10 +1,11 @@
 /*
  * A worker's (or og-cli's) half of a graph: which state a request sees, the images it needs, and its commits.
  *
- * Reading:  og_graph_state gives the newest state of a branch (or the state that a commit names) that holds everything acknowledged before the
- *           call; og_graph_pin adds the images that a plan needs. A state's view never changes; hold a reference for as long as a query runs.
+ * Reading:  og_graph_state gives a state of a branch (or the state that a commit names) that holds everything acknowledged before the
+ *           call (OG_LOOK_NEW); og_graph_pin adds the images that a plan needs. A state's view never changes; hold a reference for as long as a query runs.
  * Freshness: in a directory every process counts a shared page up after each commit (the doorbell); while it stands still the state at hand is
- *           the newest, and asking costs one load from memory. Without a doorbell every call joins or makes one look by og-storaged.
+ *           the newest, and asking costs one load from memory. Without a doorbell every call joins or makes one look by og-storaged, which
+ *           costs a request to the store, or none where an older state will do (enum og_look).
  * Overlay:  commits since the images were built are applied to a view when a query first needs one of their types.
  * Images:   a worker gets them from og-storaged; in direct mode the process fetches the layers and builds them itself.
  * Loss:     while og-storaged is away, what is at hand and newest (the doorbell stands still) is read on; all else ends with OG_ERR_UNAVAILABLE.
@@ -67,8 +68,10 @@ int og_graph_on_image_drop(struct og_graph *g, struct og_ipc_msg *m, struct og_e
 
 /* err->code 0: snap is valid and borrowed (og_snap_ref to keep). Errors: NOT_FOUND (branch, commit), GONE, UNAVAILABLE. */
 typedef void (*og_snap_cb)(void *arg, struct og_snap *snap, const struct og_error *err);
+/* The least look that costs no more than `wanted`: with a doorbell the newest state is as cheap as any. */
+enum og_look og_graph_look(const struct og_graph *g, enum og_look wanted);
 /* branch p NULL or "main"; commit p NULL: the head. */
-void og_graph_state(struct og_graph *g, struct og_slice branch, struct og_slice commit, og_snap_cb cb, void *arg);
+void og_graph_state(struct og_graph *g, enum og_look look, struct og_slice branch, struct og_slice commit, og_snap_cb cb, void *arg);
 struct og_snap *og_snap_ref(struct og_snap *s);
 void og_snap_unref(struct og_snap *s);
 
@@ -85,7 +88,8 @@ struct og_write_result {
 	const struct og_error *err;	/* AGAIN and FAILED */
 };
 typedef void (*og_write_cb)(void *arg, const struct og_write_result *r);
-/* Sends what was evaluated on `s`; actor p NULL: none. The table entries of req are the caller's; branch, base are filled in here. */
+/* Sends what was evaluated on `s`; actor p NULL: none. The table entries of req are the caller's, and whether `s` came by
+ * OG_LOOK_NEW (confirmed); branch and base are filled in here. */
 void og_graph_commit(struct og_snap *s, struct og_wire_commit_req *req, og_write_cb cb, void *arg);
 /* Turns a write set into table entries and key lists of a request, bodies encoded into `bodies` (one buffer each, freed by the caller). */
 int og_graph_writeset_req(const struct og_writeset *w, struct og_arena *a, struct og_wire_commit_req *req, struct og_buf **bodies, size_t *nbodies,

@@ -50,6 +50,7 @@ struct og_op {
 	struct og_writeset ws;
 	struct og_ulid_gen ids;		/* off the loop */
 	unsigned tries, reopens;
+	enum og_look look;		/* that its state comes from */
 	struct og_exec_limits limits;
 };
 
@@ -152,8 +153,35 @@ void og_op_release(struct og_op *op)
 		op_free(op);
 }
 
+static void mutate_again(struct og_op *op);
+
+/*
+ * The put of a commit is its own look, so a mutation is evaluated on what this host knows. But whatever does not become a commit says something about
+ * the graph: that must come from the newest state.
+ */
+static bool look_again(struct og_op *op, int code)
+{
+	if (!op->mutation || op->look == OG_LOOK_NEW || atomic_load(&op->cancel))
+		return false;
+	switch (code) {
+	case OG_ERR_NOMEM:
+	case OG_ERR_UNAVAILABLE:
+	case OG_ERR_UNKNOWN:
+	case OG_ERR_CANCELLED:
+	case OG_ERR_TIMEOUT:
+	case OG_ERR_PEER:
+		return false;
+	}
+	op->look = OG_LOOK_NEW;
+	og_error_clear(&op->err);
+	mutate_again(op);
+	return true;
+}
+
 static void op_fail(struct og_op *op, const struct og_error *err)
 {
+	if (look_again(op, err->code))
+		return;
 	if (op->mutation)
 		op->mutate_cb(op->arg, NULL, err);
 	else
@@ -287,7 +315,7 @@ static void on_state(void *arg, struct og_snap *snap, const struct og_error *err
 
 static void start(struct og_op *op)
 {
-	og_graph_state(op->ops->graph, op->branch, op->snapshot, on_state, op);
+	og_graph_state(op->ops->graph, op->look, op->branch, op->snapshot, on_state, op);
 }
 
 static int go_off_loop(struct og_op *op, int (*step)(void *, uint64_t), void (*done)(void *), struct og_error *err)
@@ -465,6 +493,7 @@ static void on_written(void *arg, const struct og_write_result *w)
 		mutate_reply(op, w->commit);
 		return;
 	case OG_WRITE_FAILED:
+		op->look = OG_LOOK_NEW;	/* og-storaged refuses from no older one; and an unknown end must not be followed by another try */
 		op_fail(op, w->err);
 		return;
 	case OG_WRITE_AGAIN:
@@ -475,18 +504,23 @@ static void on_written(void *arg, const struct og_write_result *w)
 		op_fail(op, &err);
 		return;
 	}
+	/* What no race explains is a base that was too old. */
+	if (!w->counted)
+		op->look = OG_LOOK_NEW;
 	mutate_again(op);
 }
 
 static void mutate_commit(struct og_op *op)
 {
-	struct og_wire_commit_req req = { .op = OG_WIRE_MUTATE, .actor = op->actor };
+	struct og_wire_commit_req req = { .op = OG_WIRE_MUTATE, .actor = op->actor, .confirmed = op->look == OG_LOOK_NEW };
 	struct og_error err = { 0 };
 	struct og_buf *bodies = NULL;
 	size_t nbodies = 0;
 	int rc;
 
 	if (op->ws.empty) {
+		if (look_again(op, 0))
+			return;
 		mutate_reply(op, NULL);
 		return;
 	}
@@ -637,6 +671,7 @@ struct og_op *og_op_query(struct og_ops *o, const struct og_query_req *req, og_q
 		return NULL;
 	}
 	op->route = req->route;
+	op->look = OG_LOOK_RECENT;
 	op->query_cb = cb;
 	op->arg = arg;
 	if (copy_opt(op, req->source, &op->source, &err) < 0 || copy_opt(op, req->name, &op->name, &err) < 0 ||
@@ -660,6 +695,7 @@ struct og_op *og_op_mutate(struct og_ops *o, const struct og_mutate_req *req, og
 		return NULL;
 	}
 	op->mutation = true;
+	op->look = og_graph_look(o->graph, OG_LOOK_HOST);
 	op->mutate_cb = cb;
 	op->arg = arg;
 	if (copy_opt(op, req->source, &op->source, &err) < 0 || copy_opt(op, req->name, &op->name, &err) < 0 ||

@@ -143,7 +143,7 @@ void og_wire_put_open(struct og_buf *b, const struct og_wire_open *o)
 {
 	og_put_bytes(b, o->branch);
 	og_put_bytes(b, o->commit);
-	put_bool(b, o->confirm);
+	og_put_u8(b, (uint8_t)o->look);
 	put_bool(b, o->want_layers);
 }
 
@@ -153,7 +153,7 @@ int og_wire_get_open(struct og_slice body, struct og_wire_open *o, struct og_err
 
 	o->branch = og_read_bytes(&r);
 	o->commit = og_read_bytes(&r);
-	o->confirm = read_bool(&r);
+	o->look = (enum og_look)read_enum(&r, OG_LOOK_HOST, OG_LOOK_NEW);
 	o->want_layers = read_bool(&r);
 	return og_reader_end(&r, err);
 }
@@ -340,7 +340,7 @@ void og_wire_put_catchup(struct og_buf *b, const struct og_wire_catchup *c)
 	put_ulid(b, &c->branch);
 	og_put_u64(b, c->base_seq);
 	og_put_u64(b, c->seq);
-	put_bool(b, c->confirm);
+	og_put_u8(b, (uint8_t)c->look);
 }
 
 int og_wire_get_catchup(struct og_slice body, struct og_wire_catchup *c, struct og_error *err)
@@ -350,7 +350,7 @@ int og_wire_get_catchup(struct og_slice body, struct og_wire_catchup *c, struct 
 	read_ulid(&r, &c->branch);
 	c->base_seq = og_read_u64(&r);
 	c->seq = og_read_u64(&r);
-	c->confirm = read_bool(&r);
+	c->look = (enum og_look)read_enum(&r, OG_LOOK_HOST, OG_LOOK_NEW);
 	return og_reader_end(&r, err);
 }
 

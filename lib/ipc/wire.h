@@ -21,11 +21,18 @@ struct og_wire_hash128 {
 void og_wire_put_error(struct og_buf *b, const struct og_error *e);
 int og_wire_get_error(struct og_slice body, struct og_error *out, struct og_error *err) OG_MUST_CHECK;
 
+/* How new a state must be, seen from the request. A doorbell that stands still shows that the state at hand is the newest: then nobody asks. */
+enum og_look {
+	OG_LOOK_HOST,		/* all that this host has acknowledged or shown; costs no request */
+	OG_LOOK_RECENT,		/* and what the store held max_staleness_ms ago, or now if that is 0: for reads */
+	OG_LOOK_NEW,		/* and all that any host has acknowledged so far: one look that all who wait share */
+};
+
 /* GRAPH_OPEN: which state. */
 struct og_wire_open {
 	struct og_slice branch;		/* name; "main" */
 	struct og_slice commit;		/* 26 characters, or empty: the head */
-	bool confirm;			/* look for other processes' commits first */
+	enum og_look look;
 	bool want_layers;		/* operator: send the layers of every type */
 };
 void og_wire_put_open(struct og_buf *b, const struct og_wire_open *o);
@@ -98,7 +105,7 @@ struct og_wire_catchup {
 	struct og_ulid branch;
 	uint64_t base_seq;		/* of the base that the asker stands on */
 	uint64_t seq;			/* what it has */
-	bool confirm;
+	enum og_look look;
 };
 void og_wire_put_catchup(struct og_buf *b, const struct og_wire_catchup *c);
 int og_wire_get_catchup(struct og_slice body, struct og_wire_catchup *c, struct og_error *err) OG_MUST_CHECK;

@@ -239,7 +239,7 @@ struct og_export *og_op_export(struct og_ops *o, const struct og_export_req *req
 		fail(x, &err);
 	} else {
 		x->busy++;
-		og_graph_state(og_ops_graph(o), x->req.branch, og_slice(NULL, 0), on_state, x);
+		og_graph_state(og_ops_graph(o), OG_LOOK_RECENT, x->req.branch, og_slice(NULL, 0), on_state, x);
 	}
 	told = x->told;
 	x->held = false;

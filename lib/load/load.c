@@ -301,6 +301,7 @@ static void commit(struct og_load *l)
 		load_fail(l, &err);
 	} else {
 		l->busy++;
+		req.confirmed = true;
 		og_graph_commit(l->snap, &req, on_written, l);
 	}
 	og_arena_fini(&a);
@@ -499,7 +500,7 @@ static void attempt(struct og_load *l)
 {
 	forget_state(l);
 	l->busy++;
-	og_graph_state(l->graph, l->req.branch, og_slice(NULL, 0), on_state, l);
+	og_graph_state(l->graph, OG_LOOK_NEW, l->req.branch, og_slice(NULL, 0), on_state, l);
 }
 
 /* ---- input ---- */
@@ -657,7 +658,7 @@ static struct og_load *launch(struct og_load *l)
 
 	l->held++;
 	l->busy++;
-	og_graph_state(l->graph, l->req.branch, og_slice(NULL, 0), on_first_state, l);
+	og_graph_state(l->graph, OG_LOOK_NEW, l->req.branch, og_slice(NULL, 0), on_first_state, l);
 	l->held--;
 	over = l->dead;
 	settle(l);

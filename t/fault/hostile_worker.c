@@ -218,7 +218,7 @@ static int hostile(void)
 
 static void put_open(struct og_buf *b, const char *branch)
 {
-	og_wire_put_open(b, &(struct og_wire_open){ .branch = og_slice_str(branch), .confirm = true });
+	og_wire_put_open(b, &(struct og_wire_open){ .branch = og_slice_str(branch), .look = OG_LOOK_NEW });
 }
 
 static struct og_ulid branch_id, head_id;
@@ -368,7 +368,7 @@ static void out_of_range(void)
 		put_open(&b, names[i]);
 		refused(fd, OG_IPC_GRAPH_OPEN, &b, names[i]);
 		og_buf_clear(&b);
-		og_wire_put_open(&b, &(struct og_wire_open){ .branch = OG_SLICE("main"), .commit = og_slice_str(i ? names[i] : "0"), .confirm = i % 2 });
+		og_wire_put_open(&b, &(struct og_wire_open){ .branch = OG_SLICE("main"), .commit = og_slice_str(i ? names[i] : "0"), .look = i % 2 ? OG_LOOK_NEW : OG_LOOK_HOST });
 		refused(fd, OG_IPC_GRAPH_OPEN, &b, "a commit that is none");
 	}
 	og_buf_clear(&b);

@@ -42,6 +42,10 @@ static struct fake {
 	int fail_images;		/* so many IMAGE_GETs fail */
 	int fail_code;
 	unsigned again;			/* so many COMMITs are told to evaluate again */
+	bool stale;			/* ... on a newer base, and it does not count */
+	enum og_look looks[HELD_MAX];	/* of opens and catch-ups */
+	unsigned nlooks;
+	bool confirmed;			/* the base of the last COMMIT */
 	bool silent_commits;
 	uint64_t *bell;
 	int bell_fd;
@@ -217,7 +221,7 @@ static void answer_image(const struct held *q)
 
 static void answer_commit(uint32_t request)
 {
-	struct og_wire_conflict c = { .reevaluate = true, .counted = true, .message = OG_SLICE("a later commit touched it") };
+	struct og_wire_conflict c = { .reevaluate = true, .counted = !fake.stale, .message = OG_SLICE("a later commit touched it") };
 	struct og_wire_commit w = { .seq = fake.ncommits + 1, .branch = ulid(1), .commit = ulid(99), .version = 7 };
 	struct og_error err = { 0 };
 	struct og_buf b = { 0 };
@@ -252,23 +256,47 @@ static void fake_answer(const struct held *q)
 	}
 }
 
+static void note_look(enum og_look look)
+{
+	ck_assert_uint_lt(fake.nlooks, HELD_MAX);
+	fake.looks[fake.nlooks++] = look;
+}
+
+static void note_commit(struct og_slice body)
+{
+	struct og_wire_commit_req c;
+	struct og_error err = { 0 };
+	struct og_arena a;
+
+	og_arena_init(&a, 0);
+	ck_assert_int_eq(og_wire_get_commit_req(body, &a, &c, &err), 0);
+	fake.confirmed = c.confirmed;
+	og_arena_fini(&a);
+	fake.commits_asked++;
+}
+
 static int on_request(void *arg, struct og_ipc_msg *m, struct og_error *err)
 {
 	struct held q = { .type = m->type, .request = m->request };
 	struct og_wire_catchup c;
+	struct og_wire_open o;
 
 	(void)arg;
-	if (m->type == OG_IPC_GRAPH_OPEN)
+	if (m->type == OG_IPC_GRAPH_OPEN) {
 		fake.opens++;
+		ck_assert_int_eq(og_wire_get_open(m->body, &o, err), 0);
+		note_look(o.look);
+	}
 	if (m->type == OG_IPC_IMAGE_GET) {
 		fake.images++;
 		ck_assert_int_eq(og_wire_get_image(m->body, &q.image, err), 0);
 	}
 	if (m->type == OG_IPC_COMMIT)
-		fake.commits_asked++;
+		note_commit(m->body);
 	if (m->type == OG_IPC_CATCH_UP) {
 		fake.catchups++;
 		ck_assert_int_eq(og_wire_get_catchup(m->body, &c, err), 0);
+		note_look(c.look);
 		asked_seq = c.seq;
 		asked_base = c.base_seq;
 	}
@@ -383,11 +411,22 @@ static int run_now(void *arg, int (*step)(void *, uint64_t), void (*done)(void *
 
 static const struct og_runner runner = { NULL, run_now };
 
+static void make_graph(void)
+{
+	struct og_error err = { 0 };
+	struct og_graph_cfg cfg = { .base = base, .uri = "test" };
+	struct og_ops_cfg oc = { .base = base, .runner = &runner, .plan_cache_bytes = 1 << 20 };
+
+	graph = og_graph_new(&cfg, &err);
+	ck_assert_ptr_nonnull(graph);
+	oc.graph = graph;
+	ops = og_ops_new(&oc, &err);
+	ck_assert_ptr_nonnull(ops);
+}
+
 static void setup(void)
 {
 	struct og_error err = { 0 };
-	struct og_graph_cfg cfg = { .uri = "test" };
-	struct og_ops_cfg oc = { .runner = &runner, .plan_cache_bytes = 1 << 20 };
 
 	memset(&fake, 0, sizeof(fake));
 	ck_assert_msg(og_catalog_compile(og_slice_str(schema), NULL, 0, &fake.cat, &err) == 0, "%s", err.message);
@@ -397,13 +436,20 @@ static void setup(void)
 	ck_assert(fake.bell != MAP_FAILED);
 	*fake.bell = 5;
 	base = event_base_new();
-	cfg.base = oc.base = base;
-	graph = og_graph_new(&cfg, &err);
-	ck_assert_ptr_nonnull(graph);
-	oc.graph = graph;
-	ops = og_ops_new(&oc, &err);
-	ck_assert_ptr_nonnull(ops);
+	make_graph();
 	connect_both(true);
+}
+
+/* As on S3. */
+static void without_bell(void)
+{
+	og_chan_free(chan);
+	og_graph_detach(graph);
+	og_ops_free(ops);
+	og_graph_free(graph);
+	og_chan_free(fake.chan);
+	make_graph();
+	connect_both(false);
 }
 
 static void teardown(void)
@@ -436,7 +482,7 @@ static void on_state(void *arg, struct og_snap *s, const struct og_error *err);
 
 static void ask(struct asked *a)
 {
-	og_graph_state(graph, og_slice(NULL, 0), og_slice(NULL, 0), on_state, a);
+	og_graph_state(graph, OG_LOOK_NEW, og_slice(NULL, 0), og_slice(NULL, 0), on_state, a);
 }
 
 static void on_state(void *arg, struct og_snap *s, const struct og_error *err)
@@ -457,7 +503,7 @@ static void on_state(void *arg, struct og_snap *s, const struct og_error *err)
 		a->again = false;
 		ask(a);
 		/* Names that nobody knows come and go with every question. */
-		og_graph_state(graph, OG_SLICE("other"), og_slice(NULL, 0), on_state, a);
+		og_graph_state(graph, OG_LOOK_NEW, OG_SLICE("other"), og_slice(NULL, 0), on_state, a);
 	}
 }
 
@@ -479,6 +525,59 @@ static uint64_t rows_now(void)
 	release(&a);
 	return a.rows;
 }
+
+/* ---- operations ---- */
+
+struct ran {
+	unsigned answers;
+	int code;
+	uint64_t rows;
+	char message[2048];
+};
+
+static void on_rows(void *arg, const struct og_query_result *r, const struct og_error *err)
+{
+	struct ran *x = arg;
+
+	x->answers++;
+	x->code = err->code;
+	snprintf(x->message, sizeof(x->message), "%s", err->message);
+	if (r)
+		x->rows = r->row_count;
+}
+
+static void on_changed(void *arg, const struct og_mutate_result *r, const struct og_error *err)
+{
+	struct ran *x = arg;
+
+	x->answers++;
+	x->code = err->code;
+	snprintf(x->message, sizeof(x->message), "%s", err->message);
+	x->rows = r ? r->affected_nodes : 0;
+}
+
+static void query(struct ran *x, const char *type)
+{
+	static char text[2][128];
+	int which = strcmp(type, "Place") == 0;
+
+	snprintf(text[which], sizeof(text[which]), "query q() { match { $p: %s } return { $p.name } }", type);
+	(void)og_op_query(ops, &(struct og_query_req){ .source = og_slice_str(text[which]) }, on_rows, x);
+	turn();
+}
+
+static void change(struct ran *x, const char *text)
+{
+	(void)og_op_mutate(ops, &(struct og_mutate_req){ .source = og_slice_str(text) }, on_changed, x);
+	turn();
+}
+
+static void insert(struct ran *x)
+{
+	change(x, "query m() { insert Person { name: \"z\" } }");
+}
+
+/* ---- tests ---- */
 
 START_TEST(nothing_is_asked_while_the_bell_stands_still)
 {
@@ -583,19 +682,105 @@ END_TEST
 
 START_TEST(without_a_bell_every_request_is_looked_after)
 {
-	og_chan_free(chan);
-	og_graph_detach(graph);
-	og_graph_free(graph);
-	og_chan_free(fake.chan);
-	graph = og_graph_new(&(struct og_graph_cfg){ .base = base, .uri = "test" }, &(struct og_error){ 0 });
-	connect_both(false);
+	without_bell();
 	ck_assert_uint_eq(rows_now(), 0);
 	person("a");
 	ck_assert_uint_eq(rows_now(), 1);
 	ck_assert_uint_eq(rows_now(), 1);
 	ck_assert_uint_eq(fake.catchups, 2);
-	og_ops_free(ops);
-	ops = NULL;
+}
+END_TEST
+
+/* Queries may be told something older, where the operator allows it; og-storaged decides. */
+START_TEST(a_query_asks_for_what_is_recent)
+{
+	struct ran x = { 0 };
+
+	without_bell();
+	query(&x, "Person");
+	query(&x, "Person");
+	ck_assert_uint_eq(x.answers, 2);
+	ck_assert_uint_eq(fake.nlooks, 2);
+	ck_assert_int_eq(fake.looks[0], OG_LOOK_RECENT);
+	ck_assert_int_eq(fake.looks[1], OG_LOOK_RECENT);
+}
+END_TEST
+
+/* Who wants more takes the others along. */
+START_TEST(a_shared_look_is_the_newest_wanted)
+{
+	struct asked a = { 0 };
+	struct ran x = { 0 };
+
+	without_bell();
+	fake.hold = true;
+	query(&x, "Person");
+	insert(&x);
+	ask(&a);
+	query(&x, "Person");
+	ck_assert_uint_eq(fake.nlooks, 1);
+	fake_go();
+	ck_assert_uint_eq(fake.nlooks, 2);
+	ck_assert_int_eq(fake.looks[0], OG_LOOK_RECENT);
+	ck_assert_int_eq(fake.looks[1], OG_LOOK_NEW);
+	fake.hold = false;
+	fake_go();
+	ck_assert_uint_eq(x.answers, 3);
+	ck_assert_uint_eq(a.answers, 1);
+	release(&a);
+}
+END_TEST
+
+/* The put of a commit is a look of its own; without a put there must be another. */
+START_TEST(a_mutation_asks_the_store_only_when_it_refuses)
+{
+	struct ran x = { 0 };
+
+	without_bell();
+	insert(&x);
+	ck_assert_msg(x.code == 0, "%s", x.message);
+	ck_assert_uint_eq(fake.nlooks, 1);
+	ck_assert_int_eq(fake.looks[0], OG_LOOK_HOST);
+	ck_assert(!fake.confirmed);
+	/* Nothing found. */
+	change(&x, "query m() { delete Person where name = \"x\" }");
+	ck_assert_int_eq(x.code, 0);
+	ck_assert_uint_eq(fake.nlooks, 3);
+	ck_assert_int_eq(fake.looks[1], OG_LOOK_HOST);
+	ck_assert_int_eq(fake.looks[2], OG_LOOK_NEW);
+	/* A type that another host may just have added. */
+	change(&x, "query m() { insert Thing { name: \"x\" } }");
+	ck_assert_int_eq(x.code, OG_ERR_BAD);
+	ck_assert_int_eq(fake.looks[fake.nlooks - 1], OG_LOOK_NEW);
+	ck_assert_uint_eq(fake.nlooks, 5);
+	ck_assert_uint_eq(x.answers, 3);
+	ck_assert_uint_eq(fake.commits_asked, 1);
+}
+END_TEST
+
+START_TEST(a_stale_base_is_not_taken_twice)
+{
+	struct ran x = { 0 };
+
+	without_bell();
+	fake.again = 1;
+	fake.stale = true;
+	insert(&x);
+	ck_assert_int_eq(x.code, 0);
+	ck_assert_uint_eq(fake.commits_asked, 2);
+	ck_assert(fake.confirmed);
+	ck_assert_uint_eq(fake.nlooks, 2);
+	ck_assert_int_eq(fake.looks[1], OG_LOOK_NEW);
+}
+END_TEST
+
+START_TEST(with_a_bell_every_base_is_confirmed)
+{
+	struct ran x = { 0 };
+
+	insert(&x);
+	ck_assert_int_eq(x.code, 0);
+	ck_assert(fake.confirmed);
 }
 END_TEST
 
@@ -653,7 +838,7 @@ START_TEST(loss_ends_what_waits_and_a_new_channel_goes_on)
 	for (int i = 0; i < 8; i++) {
 		name[i][0] = (char)('a' + i);
 		a[i].again = true;
-		og_graph_state(graph, og_slice(name[i], 1), og_slice(NULL, 0), on_state, &a[i]);
+		og_graph_state(graph, OG_LOOK_NEW, og_slice(name[i], 1), og_slice(NULL, 0), on_state, &a[i]);
 	}
 	turn();
 	disconnect();
@@ -688,52 +873,6 @@ START_TEST(what_is_at_hand_is_read_on_without_og_storaged)
 	ck_assert_uint_eq(fake.opens, 2);
 }
 END_TEST
-
-/* ---- operations ---- */
-
-struct ran {
-	unsigned answers;
-	int code;
-	uint64_t rows;
-	char message[2048];
-};
-
-static void on_rows(void *arg, const struct og_query_result *r, const struct og_error *err)
-{
-	struct ran *x = arg;
-
-	x->answers++;
-	x->code = err->code;
-	snprintf(x->message, sizeof(x->message), "%s", err->message);
-	if (r)
-		x->rows = r->row_count;
-}
-
-static void on_changed(void *arg, const struct og_mutate_result *r, const struct og_error *err)
-{
-	struct ran *x = arg;
-
-	x->answers++;
-	x->code = err->code;
-	snprintf(x->message, sizeof(x->message), "%s", err->message);
-	x->rows = r ? r->affected_nodes : 0;
-}
-
-static void query(struct ran *x, const char *type)
-{
-	static char text[2][128];
-	int which = strcmp(type, "Place") == 0;
-
-	snprintf(text[which], sizeof(text[which]), "query q() { match { $p: %s } return { $p.name } }", type);
-	(void)og_op_query(ops, &(struct og_query_req){ .source = og_slice_str(text[which]) }, on_rows, x);
-	turn();
-}
-
-static void insert(struct ran *x)
-{
-	(void)og_op_mutate(ops, &(struct og_mutate_req){ .source = OG_SLICE("query m() { insert Person { name: \"z\" } }") }, on_changed, x);
-	turn();
-}
 
 START_TEST(a_query_waits_for_its_images)
 {
@@ -950,6 +1089,11 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_push_within_a_look_counts_once);
 	tcase_add_test(tc, a_late_comer_gets_its_own_look);
 	tcase_add_test(tc, without_a_bell_every_request_is_looked_after);
+	tcase_add_test(tc, a_query_asks_for_what_is_recent);
+	tcase_add_test(tc, a_shared_look_is_the_newest_wanted);
+	tcase_add_test(tc, a_mutation_asks_the_store_only_when_it_refuses);
+	tcase_add_test(tc, a_stale_base_is_not_taken_twice);
+	tcase_add_test(tc, with_a_bell_every_base_is_confirmed);
 	tcase_add_test(tc, a_new_base_is_opened);
 	tcase_add_test(tc, a_branch_that_is_gone_says_so_and_may_come_back);
 	tcase_add_test(tc, loss_ends_what_waits_and_a_new_channel_goes_on);

@@ -86,7 +86,7 @@ static struct pending *later(enum call call, void (*fn)(void), void *arg)
 	return p;
 }
 
-void og_graph_state(struct og_graph *g, struct og_slice branch, struct og_slice commit, og_snap_cb cb, void *arg)
+void og_graph_state(struct og_graph *g, enum og_look look, struct og_slice branch, struct og_slice commit, og_snap_cb cb, void *arg)
 {
 	struct og_error err = { 0 };
 
