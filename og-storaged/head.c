@@ -499,7 +499,8 @@ static void on_poll(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (sd->journal && og_journal_status(sd->journal) != OG_JOURNAL_ENDED && og_boottime_us() - sd->looked_us >= sd->poll_us)
+	/* Not beside a look that has just been; and a timer that fires a little early is not to miss its turn. */
+	if (sd->journal && og_journal_status(sd->journal) != OG_JOURNAL_ENDED && og_boottime_us() - sd->looked_us >= sd->poll_us / 4 * 3)
 		look_new(sd, NULL, NULL);
 }
 

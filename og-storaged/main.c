@@ -144,7 +144,8 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sd->child.npeers; i++)
 		if (peer_add(sd, &sd->child.peers[i], &err) < 0)
 			return og_child_abort(&sd->child, &err);
-	if (sd->store) {
+	/* Where a graph is to be made none is looked for. */
+	if (sd->store && !og_child_setting(&sd->child, "create")) {
 		graph_open(sd);
 	} else {
 		sd->ready_sent = true;

@@ -103,7 +103,7 @@ static int on_welcome(void *arg, struct og_ipc_msg *m, struct og_error *err)
 		return og_error_set(err, OG_ERR_PEER, "HELLO answered by %s", og_ipc_name(m->type));
 	og_graph_attach(w->graph, w->storaged);
 	if (!w->ready_sent)
-		og_graph_state(w->graph, OG_LOOK_NEW, og_slice(NULL, 0), og_slice(NULL, 0), on_first_state, w);
+		og_graph_state(w->graph, OG_LOOK_HOST, og_slice(NULL, 0), og_slice(NULL, 0), on_first_state, w);
 	return 0;
 }
 
