@@ -610,7 +610,7 @@ static void commit_rows(struct og_wire_image keys[2])
 	check(og_wire_get_committed(og_slice((char *)g.body, g.len), &a, &done, &bell, &err) == 0, err.message);
 	id = og_ulid_format(&done.commit);
 	og_buf_clear(&b);
-	og_wire_put_open(&b, &(struct og_wire_open){ .branch = OG_SLICE("main"), .commit = og_slice_str(id.s), .confirm = true });
+	og_wire_put_open(&b, &(struct og_wire_open){ .branch = OG_SLICE("main"), .commit = og_slice_str(id.s), .look = OG_LOOK_NEW });
 	check(say(honest, OG_IPC_GRAPH_OPEN, 0, 1024 * 9002, &b, -1) && answer_of(honest, 1024 * 9002, &g) == OG_IPC_GRAPH_HEAD, "no head");
 	check(og_wire_get_head(og_slice((char *)g.body, g.len), &a, &h, &err) == 0, err.message);
 	for (uint32_t i = 0; i < h.ntypes; i++)
