@@ -3,6 +3,8 @@
 
 #include "engine/run.h"
 
+#include <stdlib.h>
+
 #define CHUNK 256
 
 void eng_nbr_init(struct eng_nbr *n, struct og_exec *x, const struct eng_trav *t, bool from_src)
@@ -59,10 +61,45 @@ static const struct og_adjdir *direction(const struct eng_nbr *n, enum og_dir di
 	return dir == OG_OUT ? &og_view_adj(n->et)->out : &og_view_adj(n->et)->in;
 }
 
+static int by_key(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Neighbours of images come by peer, those of deltas in the order of their commits. Sorted, they come as they would if all of them lay in
+ * images: which commits were folded when must not show.
+ */
+static int sort_run(struct eng_nbr *n, size_t from, size_t to, struct og_error *err)
+{
+	size_t len = to - from;
+
+	if (len < 2)
+		return 0;
+	if (len > n->kcap) {
+		uint64_t *grown = og_arena_grow(&n->x->arena, n->keys, &n->kcap, len, sizeof(*grown));
+
+		if (!grown)
+			return eng_no_memory(n->x, err);
+		n->keys = grown;
+	}
+	for (size_t i = 0; i < len; i++)
+		n->keys[i] = (uint64_t)n->list[from + i] << 32 | (n->edges ? n->elist[from + i] : 0);
+	qsort(n->keys, len, sizeof(*n->keys), by_key);
+	for (size_t i = 0; i < len; i++) {
+		n->list[from + i] = (uint32_t)(n->keys[i] >> 32);
+		if (n->edges)
+			n->elist[from + i] = (uint32_t)n->keys[i];
+	}
+	return 0;
+}
+
 int eng_nbr_raw(struct eng_nbr *n, enum og_dir dir, uint32_t from, size_t *len, struct og_error *err)
 {
+	size_t got, start = *len;
 	uint32_t state = 0;
-	size_t got;
 	int rc;
 
 	if (n->plain && !n->edges) {
@@ -85,7 +122,7 @@ int eng_nbr_raw(struct eng_nbr *n, enum og_dir dir, uint32_t from, size_t *len, 
 		got = og_view_expand(n->et, dir, from, &state, n->list + *len, n->edges ? n->elist + *len : NULL, CHUNK);
 		*len += got;
 	} while (got);
-	return 0;
+	return n->plain ? 0 : sort_run(n, start, *len, err);
 }
 
 /* Keeps the first of equal peers. */

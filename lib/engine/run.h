@@ -113,6 +113,8 @@ struct eng_nbr {
 	/* eng_nbr_reaches over several hops: what is marked in `seen` */
 	uint32_t start;		/* OG_SLOT_NONE: nothing */
 	size_t nmarked;
+	uint64_t *keys;		/* scratch of sorting: peer, edge */
+	size_t kcap;
 };
 
 /* from_src: the known end is the edge type's source. */

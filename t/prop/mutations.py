@@ -186,7 +186,7 @@ class Run:
                   "got: %s" % json.dumps(out, ensure_ascii=False)[:3000])
             check(out["row_count"] == len(out["rows"]), "row_count %d" % out["row_count"], what)
             check(out["columns"] == [i.column() for i in q.items], "columns %s" % out["columns"], what)
-            check(not exact or model.same(out["rows"], bodies[0]["rows"]), "two readers order one result differently", what)
+            check(model.same(out["rows"], bodies[0]["rows"]), "two readers order one result differently", what)
             check(self.head is None or out.get("graph_commit_id", self.head) == more.get("snapshot", self.head), "read at another commit: %s" % out, what)
 
     def finish(self):
