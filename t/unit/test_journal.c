@@ -1087,7 +1087,7 @@ START_TEST(a_damaged_checkpoint_only_costs_time)
 	og_journal_checkpoint(a, false, on_done, &o);
 	run(&o);
 	plain(a, "main");
-	snprintf(cmd, sizeof(cmd), "for f in %s/ckpt/*/*; do printf X | dd of=$f bs=1 seek=80 conv=notrunc 2>/dev/null; done",
+	snprintf(cmd, sizeof(cmd), "for f in %s/ckpt/*/*; do printf '#' | dd of=$f bs=1 seek=80 conv=notrunc 2>/dev/null; done",
 		 tmp);
 	ck_assert_int_eq(system(cmd), 0);
 	og_journal_close(a);
