@@ -23,9 +23,14 @@ static int add_item(struct s3_op *op, struct page *p, struct og_error *err)
 	size_t n = strlen(op->s->prefix);
 	struct og_store_item *items;
 	char *key = p->key;
+	size_t len = strlen(key);
 
-	if (p->encoded)
-		key[og_aws_decode(key, strlen(key))] = '\0';
+	if (p->encoded) {
+		len = og_aws_decode(key, len);
+		key[len] = '\0';
+		if (memchr(key, '\0', len))
+			return 0;
+	}
 	if (strncmp(key, op->s->prefix, n) != 0 || !og_store_key_ok(key + n))
 		return 0;
 	key += n;

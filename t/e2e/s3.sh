@@ -10,14 +10,17 @@ unset "${!AWS_@}"
 [ $rc != 77 ] || skip "no S3 server can be had here; servers on S3 are NOT tested: $(tail -n 1 "$tmp/s3.log")"
 [ $rc = 0 ] || fail "s3-server: $(cat "$tmp/s3.log")"
 server_b=
+proxy=
 undo() {
 	[ -z "$server_b" ] || kill -9 "$server_b" 2>/dev/null
+	[ -z "$proxy" ] || kill "$proxy" 2>/dev/null
 	"$s3" stop --dir "$tmp/s3" >/dev/null 2>&1
 }
 eval "$("$s3" env --dir "$tmp/s3")"
 # Either name must do; the other one is used further down.
 unset AWS_ENDPOINT_URL
 g=s3://$OMNIGRAPH_S3_TEST_BUCKET/some/where
+here=$(cd "$(dirname "$s3")" && pwd)
 cli_run() { "$cli" "$@" >"$tmp/cli" 2>&1 || fail "og-cli $*: $(cat "$tmp/cli")"; }
 cli_fails() {
 	local text=$1
@@ -64,6 +67,28 @@ printf '[default]\naws_access_key_id = %s\naws_secret_access_key = %s\n' "$AWS_A
 	cli_run snapshot "$g"
 ) || exit 1
 verified "$g"
+
+# --- TLS, by a name: certificates are checked, and read while og-storaged is locked down
+openssl req -x509 -newkey rsa:2048 -nodes -keyout "$tmp/key.pem" -out "$tmp/cert.pem" -days 2 -subj /CN=localhost \
+	-addext subjectAltName=DNS:localhost >"$tmp/openssl" 2>&1 || fail "openssl: $(cat "$tmp/openssl")"
+python3 "$here/e2e/tlsproxy.py" "$tmp/cert.pem" "$tmp/key.pem" "${AWS_ENDPOINT_URL_S3##*:}" >"$tmp/proxy" &
+proxy=$!
+until_ok 10 test -s "$tmp/proxy" || fail "the TLS proxy does not start"
+(
+	export AWS_ENDPOINT_URL_S3=https://localhost:$(cat "$tmp/proxy")
+	cli_fails 'certificate' snapshot "$g"
+	export AWS_CA_BUNDLE=$tmp/cert.pem
+	cli_run snapshot "$g"
+	AWS_UNSIGNED_PAYLOAD=true cli_run mutate --uri "$g" -e 'query add($n: String) { insert Person { name: $n } }' --params '{"n":"tls"}'
+	AWS_ENDPOINT_URL_S3=https://127.0.0.1:$(cat "$tmp/proxy") cli_fails 'certificate' snapshot "$g"
+	unset AWS_CA_BUNDLE
+	SSL_CERT_FILE=$tmp/cert.pem serve "$g" --workers 1
+	expect 200 POST /query "$all_people"
+	has '"tls"'
+	stop
+) || exit 1
+kill "$proxy"
+proxy=
 
 # --- two servers
 "$master" "$g" --workers 2 --unauthenticated --bind 127.0.0.1:0 --admin-socket "$tmp/admin.b" >"$tmp/out.b" 2>"$tmp/err.b" </dev/null &
