@@ -1,7 +1,7 @@
 #!/bin/sh
 # Every test, from a fresh clone: installs what is missing, builds four ways, runs the suites.
 #   plain     -O2: all of `make check` (unit, store, end to end, sandbox, property, faults, fuzz)
-#   memory    AddressSanitizer and UBSan: unit, store, property, faults, fuzz
+#   memory    AddressSanitizer and UBSan: unit, store, end to end, property, faults, fuzz
 #   threads   ThreadSanitizer: the suites that have threads
 #   dist      make distcheck without the suites; the release holds every file of the repository
 # Each step prints how long it took, each suite what its own runner counted. The last line counts programs and scripts over all steps, plus one for each

@@ -177,7 +177,8 @@ out_has '"ok": true'
 log=$(find $g/log -type f | sort | tail -n 1)
 size=$(stat -c %s "$log")
 chmod u+w "$log"
-printf 'X' | dd of="$log" bs=1 seek=$((size / 2)) conv=notrunc status=none
+byte=$(od -An -tu1 -j $((size / 2)) -N 1 "$log")
+printf "\\$(printf %o $((byte ^ 1)))" | dd of="$log" bs=1 seek=$((size / 2)) conv=notrunc status=none
 run 1 verify $g
 out_has 'FAULT '
 run 1 verify $g --json
