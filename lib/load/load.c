@@ -301,7 +301,7 @@ static void commit(struct og_load *l)
 		load_fail(l, &err);
 	} else {
 		l->busy++;
-		req.confirmed = true;
+		req.confirmed = true;	/* by the first look, if not by this attempt's */
 		og_graph_commit(l->snap, &req, on_written, l);
 	}
 	og_arena_fini(&a);
@@ -500,7 +500,8 @@ static void attempt(struct og_load *l)
 {
 	forget_state(l);
 	l->busy++;
-	og_graph_state(l->graph, OG_LOOK_NEW, l->req.branch, og_slice(NULL, 0), on_state, l);
+	/* The first look was after the request came, which is enough for records that came with it; those of a stream took their time. */
+	og_graph_state(l->graph, l->ready ? OG_LOOK_NEW : OG_LOOK_HOST, l->req.branch, og_slice(NULL, 0), on_state, l);
 }
 
 /* ---- input ---- */

@@ -119,6 +119,13 @@ class Budget:
         check(a.status == status, "a mutation: %s" % a)
         return a
 
+    @staticmethod
+    def load(server):
+        lines = [{"type": "N%d" % t, "data": {"code": "load"}} for t in range(NODES)]
+        lines += [{"edge": "E%d" % t, "from": "load", "to": "load", "data": {}} for t in range(EDGES)]
+        a = server.post("/ingest", {"data": "".join(json.dumps(x) + "\n" for x in lines), "mode": "merge"})
+        check(a.status == 200, "a load: %s" % a)
+
     def at_once(self, n, do):
         bad, gate = [], threading.Barrier(n)
 
@@ -164,6 +171,8 @@ class Budget:
                   lambda: self.write(s, "query d($k: String) { delete N0 where code = $k }", "none"))
         self.cost(s, "mutation refused (edge without its ends)", look,
                   lambda: self.write(s, "query e($k: String) { insert E0 { from: $k, to: $k } }", "none", 400))
+        # The schema by which records are read must be the newest: one look.
+        self.cost(s, "load, 112 types", dict(look, put_absent=1), lambda: self.load(s))
         for worker in range(6):         # both workers have it
             s.rows(COUNT)
         s.rested()

@@ -70,6 +70,8 @@ class Hosts:
             commit = a.json.get("commit") if status == 200 else None
             check(status in (200, 409, 429) or status >= 500, "a write: %s" % a)
             check(status == 200 or len(a.error) > 8, "a refusal without a reason: %s" % a)
+            if status >= 500:
+                time.sleep(0.02)
             if status == 200 and kind == "put":
                 check((a.json["affected_nodes"], a.json["affected_edges"]) == (1, 1), "an insert: %s" % a)
         except (OSError, http.client.HTTPException):
@@ -103,7 +105,7 @@ class Hosts:
         server, version, seen = self.servers[i], 0, set()
         while not self.stop.is_set():
             try:
-                limit = time.monotonic() - (self.late / 1000 + 0.05 if i else 0)
+                limit = time.monotonic() - (self.late / 1000 + 0.05 if i and self.late else 0)
                 with self.lock:
                     want = {k for k, at in self.kept.items() if at <= limit}
                 a = server.query(ALL)

@@ -711,6 +711,46 @@ START_TEST(merge_takes_over_contents)
 }
 END_TEST
 
+static uint64_t one_more(uint64_t *before)
+{
+	uint64_t was = *before;
+
+	requests(before);
+	return *before - was;
+}
+
+/* Whatever a graph's users may change: the put that changes it, and no other request. */
+START_TEST(each_change_is_one_request)
+{
+	struct og_commit_table t = { .type = 1, .as = true };
+	struct og_commit_req req = { .op = OG_OP_MERGE, .has_merged = true, .tables = &t, .ntables = 1, .base_confirmed = true, .cb = on_commit };
+	struct outcome o = { 0 };
+	struct og_ulid at;
+	uint64_t n;
+
+	plain(a, "main");
+	requests(&n);
+	ck_assert_int_eq(branch(a, "w", "main", false).outcome, OG_COMMITTED);
+	ck_assert_uint_eq(one_more(&n), 1);
+	ck_assert_int_eq(plain(a, "w").outcome, OG_COMMITTED);
+	ck_assert_uint_eq(one_more(&n), 1);
+	req.branch = bid(a, "main");
+	req.base = head(a, "main");
+	req.merged_branch = bid(a, "w");
+	req.merged_commit = head(a, "w");
+	req.arg = &o;
+	og_journal_commit(a, &req);
+	run(&o);
+	ck_assert_msg(o.outcome == OG_COMMITTED, "%s", o.message);
+	ck_assert_uint_eq(one_more(&n), 1);
+	ck_assert_int_eq(branch(a, NULL, "w", true).outcome, OG_COMMITTED);
+	ck_assert_uint_eq(one_more(&n), 1);
+	at = head(a, "main");
+	ck_assert_int_eq(schema_change(a, &at).outcome, OG_COMMITTED);
+	ck_assert_uint_eq(one_more(&n), 1);
+}
+END_TEST
+
 START_TEST(a_checkpoint_opens_as_the_log_does)
 {
 	struct outcome o = { 0 };
@@ -1333,6 +1373,7 @@ static TCase *cases(const char *name, void (*up)(void))
 	tcase_add_test(tc, create_and_delete_race_on_two_hosts);
 	tcase_add_test(tc, a_schema_change_needs_main_alone);
 	tcase_add_test(tc, merge_takes_over_contents);
+	tcase_add_test(tc, each_change_is_one_request);
 	tcase_add_test(tc, a_checkpoint_opens_as_the_log_does);
 	tcase_add_test(tc, history_goes_into_chunks);
 	tcase_add_test(tc, folding_replaces_stacks_and_keeps_sharing);
