@@ -4,9 +4,11 @@
 #include "aws/profile.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/fd.h"
+#include "base/log.h"
 
 #define FILE_MAX_BYTES (4u * OG_MIB)
 
@@ -84,13 +86,16 @@ static int read_file(struct og_aws_profiles *p, const char *path, bool config, s
 {
 	struct og_buf *b = &p->text[config ? 0 : 1];
 	const char *profile = NULL;
+	struct og_log_quoted q;
 	char *line, *next;
 	int rc;
 
 	if (!path)
 		return 0;
 	rc = og_file_read(path, b, FILE_MAX_BYTES, err);
-	if (rc == OG_ERR_NOT_FOUND) {
+	if (rc == OG_ERR_NOT_FOUND || (rc < 0 && err->sys == EACCES)) {
+		if (rc != OG_ERR_NOT_FOUND)
+			og_log(OG_LOG_INFO, "aws.files", "error=%s", og_log_quote(&q, err->message));
 		og_error_clear(err);
 		return 0;
 	}

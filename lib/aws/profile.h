@@ -19,7 +19,8 @@ struct og_aws_profiles {
 	size_t n, cap;
 };
 
-/* A file that is not there is an empty one; either path may be NULL. OG_ERR_IO names the file. */
+/* A file that is not there or may not be read is an empty one (started by root we are another user, and the home folder root's); either path may be
+ * NULL. OG_ERR_IO names the file. */
 int og_aws_profiles_read(struct og_aws_profiles *p, const char *config_path, const char *credentials_path, struct og_error *err) OG_MUST_CHECK;
 void og_aws_profiles_fini(struct og_aws_profiles *p);
 bool og_aws_profile_known(const struct og_aws_profiles *p, const char *profile);

@@ -183,6 +183,22 @@ START_TEST(files)
 }
 END_TEST
 
+/* Started by root og-storaged is somebody else, and the home folder still root's. */
+START_TEST(files_that_may_not_be_read)
+{
+	ck_assert_int_eq(mkdir(path_of(".aws"), 0700), 0);
+	put_file(".aws/config", "[default]\naws_access_key_id=A\naws_secret_access_key=B\n");
+	if (geteuid() != 0)
+		return;
+	ck_assert_int_eq(seteuid(65534), 0);
+	set.access_key_id = (char *)"ID";
+	set.secret_access_key = (char *)"S";
+	ck_assert_int_eq(open_creds(), 0);
+	ck_assert_int_eq(seteuid(0), 0);
+	ck_key("ID", "S", "");
+}
+END_TEST
+
 START_TEST(roles_that_lead_nowhere)
 {
 	set.config_file = path_of("c");
@@ -515,6 +531,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, variables);
 	tcase_add_test(tc, unsigned_on_demand);
 	tcase_add_test(tc, files);
+	tcase_add_test(tc, files_that_may_not_be_read);
 	tcase_add_test(tc, roles_that_lead_nowhere);
 	tcase_add_test(tc, a_container_with_a_token_that_rotates);
 	tcase_add_test(tc, the_old_key_goes_on_while_it_can);
