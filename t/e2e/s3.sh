@@ -1,6 +1,6 @@
 #!/bin/bash
 # Graphs on a real S3 server, stock Ceph on 127.0.0.1: made, loaded, served by two servers at once, through kills of og-storaged and of the store.
-# What one server acknowledges the other shows; a write costs one put and at most one get, a read at most one; no credential is where it need not be.
+# What one server acknowledges the other shows; a write costs one request, a read at most one; no credential is where it need not be.
 s3=$(cd "${srcdir:-.}/t" && pwd)/s3-server
 . "${srcdir:-.}/t/e2e/lib.sh"
 
@@ -107,14 +107,14 @@ for i in 1 2 3 4 5; do
 	names | grep -qx "b-$i" || fail "the first server does not show b-$i: $(answer)"
 done
 
-# --- what requests cost: the numbers of the first server, which nobody else disturbs now
+# --- what requests cost: the numbers of the first server, which nobody else disturbs now; looking for others' commits goes on once a second
 count() { status | tr ',{}' '\n' | sed -n "s/.*\"store_$1\":\([0-9]*\).*/\1/p"; }
 counts() { echo "$(count put_absent) $(($(count put) + $(count head) + $(count list))) $(count get)"; }
 [ -n "$(count get)" ] || fail "no counters: $(status)"
 before=($(counts))
 for i in 1 2 3 4 5; do expect 200 POST /mutate "$(add_person "cost-$i")"; done
 after=($(counts))
-[ $((after[0] - before[0])) = 5 ] && [ "${after[1]}" = "${before[1]}" ] && [ $((after[2] - before[2])) -le 5 ] ||
+[ $((after[0] - before[0])) = 5 ] && [ "${after[1]}" = "${before[1]}" ] && [ $((after[2] - before[2])) -le 2 ] ||
 	fail "5 writes cost ${before[*]} -> ${after[*]} (put_absent others get)"
 before=($(counts))
 for i in 1 2 3 4 5; do names >"$tmp/names" || fail "no rows"; done
