@@ -6,6 +6,7 @@ import atexit
 import http.client
 import os
 import re
+import signal
 import socket
 import struct
 import subprocess
@@ -23,6 +24,8 @@ def start(what, options=()):
     if not d:
         d = tempfile.mkdtemp(prefix="og-s3-")
         atexit.register(stop, d)
+        for n in (signal.SIGTERM, signal.SIGHUP):       # it would stay behind
+            signal.signal(n, lambda *_: sys.exit(1))
         r = subprocess.run([TOOL, "start", "--dir", os.path.join(d, "s3"), "--port", "any"] + list(options), stdout=subprocess.PIPE,
                            stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
         if r.returncode == 77:
