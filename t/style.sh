@@ -34,7 +34,7 @@ complain "files that do not say at their top what they are for" "$(awk 'FNR == 1
 # A release holds what a makefile names; a program's one source is named by the program.
 named=$(cat Makefile.am $(find lib og-* t contrib man -name '*.am'))
 complain "files that no makefile names, so that they would be missing from a release" "$(
-	for file in $(find lib og-* t man contrib -type f ! -name '*.o' ! -name '.*' ! -name '*.log' ! -name '*.trs' ! -name '*.pyc' | sort); do
+	for file in $(find lib og-* t man contrib -type f ! -path '*/.deps/*' ! -name '*.[ao]' ! -name '.*' ! -name '*.log' ! -name '*.trs' ! -name '*.pyc' | sort); do
 		name=${file##*/}
 		case $named in *"/$name"* | *"/${name%.c} "* | *"/${name%.c}_"* | *"/${name%.c}
 "*) ;; *) echo "$file" ;; esac

@@ -1,13 +1,14 @@
 #!/bin/bash
 # og-master with children that only play their parts (testchild): start, wiring, restart, drain, refusals, admin socket.
 set -u
-master=$PWD/${builddir:-.}/og-master/og-master
-ask=$PWD/${builddir:-.}/t/e2e/adminask
-child=$PWD/${builddir:-.}/t/e2e/testchild
+top=$(cd "${builddir:-.}" && pwd)
+master=$top/og-master/og-master
+ask=$top/t/e2e/adminask
+child=$top/t/e2e/testchild
 tmp=$(mktemp -d) || exit 99
 server=
 trap 'test -n "$server" && kill -9 "$server" 2>/dev/null; rm -rf "$tmp"' EXIT
-"$PWD/${builddir:-.}/t/e2e/launch" "$child" || { echo "FAIL: direct start"; exit 1; }
+"$top/t/e2e/launch" "$child" || { echo "FAIL: direct start"; exit 1; }
 mkdir "$tmp/lib" && ln "$child" "$tmp/lib/og-worker" 2>/dev/null || cp "$child" "$tmp/lib/og-worker"
 cp "$tmp/lib/og-worker" "$tmp/lib/og-storaged"
 cd "$tmp" || exit 99

@@ -6,6 +6,7 @@
 #include <check.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -350,7 +351,12 @@ START_TEST(drops_pushes_when_the_queue_is_full)
 {
 	struct og_error err = { 0 };
 	int sent = 0, fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	struct rlimit files;
 
+	/* Every push that waits holds a descriptor; the usual soft limit is less than the queue. */
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	files.rlim_cur = files.rlim_max;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &files), 0);
 	while (og_chan_send(b.chan, OG_IPC_BELL, NULL, fd, &err) == 0)
 		sent++;
 	close(fd);
