@@ -27,6 +27,7 @@ until_ok() {
 # serve HOW [OPTION...]: starts and waits for the listen line; sets $server, $port.
 serve() {
 	local how=$1; shift
+	: >"$tmp/out" # the line of the server before must not be taken for this one's
 	"$master" "/x/$how" --unauthenticated --bind 127.0.0.1:0 --workers 2 --libexec-dir "$tmp/lib" \
 		--admin-socket "$tmp/admin" "$@" >"$tmp/out" 2>"$tmp/err" &
 	server=$!
