@@ -170,6 +170,7 @@ config '{ graphs: { local: { uri: /x/good } }, server: { graph: local, bind: "12
 serve good
 grep -q ' serving mode=single graphs=1 uri=/x/good ' "$tmp/err" || fail "not served"
 stop TERM
+: >"$tmp/out"
 "$master" --unauthenticated --workers 2 --libexec-dir "$tmp/lib" --admin-socket "$tmp/admin" >"$tmp/out" 2>"$tmp/err" &
 server=$!
 until_ok 20 grep -q '^OMNIGRAPH_LISTEN_ADDR=127.0.0.2:' "$tmp/out" || fail "server.graph and server.bind do not serve"
