@@ -96,7 +96,9 @@ suite() {
 
 # complete: every file that the repository holds is in the release, but for what concerns the repository itself.
 complete() {
-	tar -tf "$(echo "$dir"/dist/omnigraph-*.tar.xz)" | sed 's,^[^/]*/,,' | sort >"$dir/released"
+	release=$(echo "$dir"/dist/omnigraph-*.tar.xz)
+	[ -f "$release" ] || { echo "there is no release"; return 1; }
+	tar -tf "$release" | sed 's,^[^/]*/,,' | sort >"$dir/released"
 	git ls-files | grep -vE '^(\.gitignore|\.gitattributes|\.ci/.*|\.clang-format)$' | sort | comm -23 - "$dir/released" >"$dir/missing"
 	[ ! -s "$dir/missing" ] || { echo "not in the release:"; cat "$dir/missing"; return 1; }
 }
@@ -114,8 +116,13 @@ release() {
 		broken
 	fi
 	cd "$src" || exit 1
-	if [ -d .git ] || [ -f .git ]; then
-		if step dist-complete complete; then passed=$((passed + 1)); else broken; fi
+	if ! git ls-files >/dev/null 2>&1; then
+		echo "dist-complete: SKIPPED: no git repository here; whether the release is complete was not compared"
+		skipped=$((skipped + 1))
+	elif step dist-complete complete; then
+		passed=$((passed + 1))
+	else
+		broken
 	fi
 }
 
