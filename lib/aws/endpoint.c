@@ -126,7 +126,7 @@ int og_s3_endpoint(const struct og_aws_settings *s, const char *bucket, const ch
 		snprintf(out->host, sizeof(out->host), "%.200s.s3.%s.amazonaws.com%s", bucket, region, og_aws_suffix(region));
 	else
 		snprintf(out->host, sizeof(out->host), "s3.%s.amazonaws.com%s", region, og_aws_suffix(region));
-	snprintf(out->path, sizeof(out->path), virtual ? "" : "/%s", bucket);
+	snprintf(out->path, sizeof(out->path), "%s%s", virtual ? "" : "/", virtual ? "" : bucket);
 	return 0;
 }
 

@@ -1122,7 +1122,7 @@ END_TEST
 START_TEST(a_damaged_checkpoint_only_costs_time)
 {
 	struct outcome o = { 0 };
-	char path[128];
+	char path[256];
 	glob_t found;
 
 	plain(a, "main");
@@ -1277,7 +1277,7 @@ END_TEST
 static int appender(int who, int n)
 {
 	int fd;
-	char path[128];
+	char path[256];
 
 	base = event_base_new();
 	memset(&gen, 0, sizeof(gen));
@@ -1336,7 +1336,7 @@ START_TEST(two_processes_make_one_chain)
 	ck_assert_uint_eq(n, 2 * N + 1);
 	for (int who = 1; who <= 2; who++) {
 		struct og_ulid ids[N];
-		char path[128];
+		char path[256];
 		int fd;
 
 		snprintf(path, sizeof(path), "%s.%d", tmp, who);
