@@ -21,12 +21,12 @@ static const char schema[] =
 	"edge On: Note -> Day @card(1..1) { at: DateTime  @unique(src, at) }\n";
 
 static const char *const seeds[] = {
-	"\x01{\"type\":\"Person\",\"data\":{\"slug\":\"a\",\"age\":7,\"score\":0.1,\"x\":1e3,\"n\":-5,\"u\":7,\"big\":18446744073709551615,"
+	("\x01{\"type\":\"Person\",\"data\":{\"slug\":\"a\",\"age\":7,\"score\":0.1,\"x\":1e3,\"n\":-5,\"u\":7,\"big\":18446744073709551615,"
 	"\"born\":\"2024-02-29\",\"seen\":\"2026-05-01T08:30:00.25+02:00\",\"mood\":\"wild\",\"tags\":[\"x\",null],\"days\":[\"1970-01-02\",5],"
 	"\"nums\":[1],\"vec\":[1,2.5,-3e1],\"pic\":\"base64:aGk=\",\"ok\":true,\"mail\":\"a@b\",\"unknown\":{\"x\":[1]}}}\n"
-	"{\"edge\":\"knows\",\"from\":\"a\",\"to\":\"a\",\"data\":{\"id\":\"k\",\"since\":1,\"weight\":2}}",
-	"\x02 {\"data\":{\"text\":\"\\u00e9\",\"id\":\"n\",\"rank\":1,\"rank\":2},\"type\":\"Note\"}{\"edge\":\"On\",\"to\":\"2024-1-3\",\"from\":\"n\","
-	"\"data\":{\"at\":0,\"id\":\"o\"}}\n{\"type\":\"Day\",\"data\":{\"id\":\"2024-1-3\",\"on\":19725}}",
+	"{\"edge\":\"knows\",\"from\":\"a\",\"to\":\"a\",\"data\":{\"id\":\"k\",\"since\":1,\"weight\":2}}"),
+	("\x02 {\"data\":{\"text\":\"\\u00e9\",\"id\":\"n\",\"rank\":1,\"rank\":2},\"type\":\"Note\"}{\"edge\":\"On\",\"to\":\"2024-1-3\",\"from\":\"n\","
+	"\"data\":{\"at\":0,\"id\":\"o\"}}\n{\"type\":\"Day\",\"data\":{\"id\":\"2024-1-3\",\"on\":19725}}"),
 	"\x06{\"type\":\"Pair\",\"data\":{\"id\":\"x\",\"b\":0.5,\"a\":\"x\"}}{\"type\":\"Pair\",\"data\":{\"a\":\"y\",\"b\":-0.0}}",
 	"\x05{\"type\":\"Note\",\"data\":{\"id\":\"n\",\"text\":\"1\",\"rank\":1}}{\"type\":\"Note\",\"data\":{\"id\":\"n\",\"text\":\"2\",\"rank\":1}}",
 	"\x04{\"type\":\"Person\",\"data\":{\"slug\":\"A\",\"age\":151,\"mood\":\"odd\",\"vec\":[1],\"tags\":3}}",
