@@ -7,6 +7,7 @@
 
 #include "engine/convert.h"
 #include "engine/net.h"
+#include "engine/run.h"
 #include "schema/rowcheck.h"
 
 struct mut {
@@ -145,36 +146,12 @@ struct pred {
 	struct og_value want;		/* null: nothing matches */
 };
 
-static bool op_holds(enum gq_op op, int c)
-{
-	if (c == OG_UNORDERED)
-		return op == GQ_NE;
-	switch (op) {
-	case GQ_EQ:
-		return c == 0;
-	case GQ_NE:
-		return c != 0;
-	case GQ_GT:
-		return c > 0;
-	case GQ_LT:
-		return c < 0;
-	case GQ_GE:
-		return c >= 0;
-	case GQ_LE:
-		return c <= 0;
-	case GQ_CONTAINS:
-	case GQ_STARTS_WITH:
-		break;
-	}
-	return false;
-}
-
 static bool pred_value(const struct pred *p, const struct og_value *v)
 {
 	if (v->kind == OG_V_NULL || p->want.kind == OG_V_NULL || v->kind == OG_V_LIST || v->kind == OG_V_VECTOR ||
 	    p->want.kind == OG_V_LIST || p->want.kind == OG_V_VECTOR)
 		return false;
-	return op_holds(p->s->op, og_value_cmp(v, &p->want));
+	return eng_compare(p->s->op, v, &p->want);
 }
 
 static int pred_init(struct mut *m, const struct gq_stmt *s, struct pred *p, struct og_error *err)
