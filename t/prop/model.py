@@ -452,7 +452,11 @@ def load(state, records, mode):
         if is_node and t.key:
             id = key_text(t, props)
         if id is not None and (table, id) in seen:
-            bad = True
+            # A repeated key is refused in every mode; of a repeated explicit id a merge takes the last.
+            if (is_node and t.key) or mode != "merge":
+                bad = True
+            else:
+                key_of[table] = [e for e in key_of[table] if e.id != id]
         seen.add((table, id))
         key_of.setdefault(table, []).append(Node(type, id, props) if is_node else Edge(type, id, src, dst, props))
     for table, rows in key_of.items():
