@@ -1,0 +1,188 @@
+/* Checkpoints of the journal: opening from one, history in chunks, folding, when one is made. */
+#include "config.h"
+
+#include "journal_rig.h"
+
+#include <event2/event.h>
+
+START_TEST(a_checkpoint_opens_as_the_log_does)
+{
+	struct outcome o = { 0 };
+	struct og_seg seg = { .rows = 5, .bytes = 10 };
+	struct og_ulid old;
+	struct spec s;
+	uint64_t before;
+
+	for (int i = 0; i < 40; i++)
+		plain(a, "main");
+	branch(a, "w", "main", false);
+	plain(a, "w");
+	branch(a, "gone", "w", false);
+	branch(a, NULL, "gone", true);
+	old = head(a, "main");
+	ck_assert_int_eq(og_journal_ulid(a, &seg.id, &failure), 0);
+	s = on(a, "main");
+	s.seg = &seg;
+	ck_assert_int_eq(commit(&s).outcome, OG_COMMITTED);
+	og_journal_checkpoint(a, false, on_done, &o);
+	run(&o);
+	ck_assert_msg(o.code == 0, "%s", o.message);
+	ck_assert_uint_eq(og_journal_checkpoint_seq(a), og_journal_state(a)->seq);
+	plain(a, "w");
+	og_journal_close(a);
+	before = requests();
+	a = open_journal();
+	ck_assert_uint_eq(requests() - before, 4 + 2);	/* the tail of one, and the key behind it */
+	ck_assert_uint_eq(og_journal_checkpoint_seq(a), og_journal_state(a)->seq - 1);
+	ck_assert_uint_eq(rows(a, "main", 1), 41);
+	ck_assert_uint_eq(rows(a, "w", 1), 42);
+	ck_assert_uint_eq(og_journal_state(a)->nbranches, 3);
+	ck_assert(og_journal_state(a)->commits_complete);
+	const struct og_branch *m = og_state_main(og_journal_state(a));
+	const struct og_branch *w = og_state_branch_named(og_journal_state(a), OG_SLICE("w"));
+	ck_assert_uint_eq(og_branch_table(m, 1)->top->depth, 42);
+	ck_assert(!og_branch_table(m, 1)->top->below->in_log);
+	/* the shared part is shared in memory too */
+	ck_assert_ptr_eq(og_branch_table(m, 1)->top->below->below, og_branch_table(w, 1)->top->below->below);
+	/* a snapshot below the checkpoint */
+	struct outcome snap = { 0 };
+	og_journal_snapshot(a, &old, on_snapshot, &snap);
+	run(&snap);
+	ck_assert_msg(snap.code == 0, "%s", snap.message);
+	ck_assert_uint_eq(og_branch_table(snap.state, 1)->rows, 40);
+	/* and the bytes of a layer that is not in memory */
+	struct outcome bytes = { 0 };
+	og_journal_layer_bytes(a, og_branch_table(snap.state, 1)->top, on_bytes, &bytes);
+	run(&bytes);
+	ck_assert_msg(bytes.code == 0, "%s", bytes.message);
+	ck_assert(og_slice_is(og_buf_view(&bytes.bytes), "PAR1"));
+	og_buf_fini(&bytes.bytes);
+	og_branch_unref(snap.state);
+	plain(a, "main");
+}
+END_TEST
+
+/* Old commits leave the checkpoint for chunks, chunks are merged, and all is found again when somebody asks. */
+START_TEST(history_goes_into_chunks)
+{
+	struct og_ulid early, genesis = head(a, "main");
+	struct outcome snap = { 0 }, o = { 0 };
+	const struct og_commit_info **line;
+	struct og_arena arena;
+	size_t n;
+
+	many(100);
+	early = head(a, "main");
+	many(1000);
+	checkpoint();
+	ck_assert_uint_eq(og_journal_state(a)->nhist, 1);
+	for (int i = 0; i < 6; i++) {
+		many(1100);
+		checkpoint();
+	}
+	ck_assert_uint_eq(og_journal_state(a)->nhist, 7);
+	many(1100);
+	checkpoint();
+	ck_assert_uint_eq(og_journal_state(a)->nhist, 1);
+	ck_assert_uint_eq(og_journal_state(a)->hist[0].count, 8800);
+	many(10);
+	checkpoint();
+	reopen();
+	ck_assert(!og_journal_state(a)->commits_complete);
+	ck_assert_uint_eq(og_journal_state(a)->ncommits, 10);
+	og_journal_snapshot(a, &early, on_snapshot, &snap);
+	run(&snap);
+	ck_assert_msg(snap.code == 0, "%s", snap.message);
+	ck_assert_uint_eq(og_branch_table(snap.state, 1)->rows, 100);
+	og_branch_unref(snap.state);
+	ck_assert(og_journal_state(a)->commits_complete);
+	og_journal_history(a, on_done, &o);
+	run(&o);
+	og_arena_init(&arena, 0);
+	ck_assert_int_eq(og_state_line(og_journal_state(a), &(struct og_ulid[]){ head(a, "main") }[0], &arena, &line, &n, &failure),
+			 0);
+	ck_assert_uint_eq(n, 8811);
+	ck_assert_int_eq(og_ulid_cmp(&line[n - 1]->id, &genesis), 0);
+	og_arena_fini(&arena);
+	plain(a, "main");
+}
+END_TEST
+
+static int folds;
+
+static void fold_at_once(void *arg, struct og_journal *j, const struct og_fold_job *job, og_fold_done done, void *token)
+{
+	struct og_seg seg = { .rows = 1, .bytes = 1 };
+
+	folds++;
+	ck_assert_int_eq(og_journal_ulid(j, &seg.id, &failure), 0);
+	done(token, false, &seg, 1);
+}
+
+START_TEST(folding_replaces_stacks_and_keeps_sharing)
+{
+	struct outcome o = { 0 };
+
+	og_journal_close(a);
+	hooks.fold = fold_at_once;
+	folds = 0;
+	a = open_journal();
+	for (int i = 0; i < 5; i++)
+		plain(a, "main");
+	branch(a, "w", "main", false);
+	og_journal_checkpoint(a, false, on_done, &o);
+	run(&o);
+	ck_assert_int_eq(o.code, 0);
+	ck_assert_int_eq(folds, 1);
+	const struct og_layer *top = og_branch_table(og_state_main(og_journal_state(a)), 1)->top;
+	ck_assert_uint_eq(top->depth, 1);
+	ck_assert(!top->in_log);
+	ck_assert_ptr_eq(og_branch_table(og_state_branch_named(og_journal_state(a), OG_SLICE("w")), 1)->top, top);
+	plain(a, "main");
+	reopen();
+	ck_assert_uint_eq(og_branch_table(og_state_main(og_journal_state(a)), 1)->top->depth, 2);
+	ck_assert_uint_eq(rows(a, "main", 1), 6);
+	o.done = false;
+	og_journal_checkpoint(a, true, on_done, &o);
+	run(&o);
+	ck_assert_int_eq(folds, 2);
+	o.done = false;
+	og_journal_checkpoint(a, true, on_done, &o);	/* nothing left to do */
+	run(&o);
+	ck_assert_int_eq(folds, 2);
+	hooks.fold = NULL;
+}
+END_TEST
+
+START_TEST(a_long_tail_makes_a_checkpoint_by_itself)
+{
+	struct og_journal_config c = config();
+	struct outcome o = { 0 };
+	struct og_journal_stats stats;
+
+	og_journal_close(a);
+	c.checkpoint_tail = 0;
+	og_journal_open(&c, on_open, &o);
+	run(&o);
+	a = o.j;
+	do {
+		plain(a, "main");
+		og_journal_stats(a, &stats);
+	} while (stats.checkpoints < 2 || stats.tail > 8);
+	ck_assert_uint_le(stats.checkpoints, og_journal_state(a)->seq / 32);
+	ck_assert_uint_ge(og_journal_checkpoint_seq(a), 64);
+}
+END_TEST
+
+static void add(TCase *tc)
+{
+	tcase_add_test(tc, a_checkpoint_opens_as_the_log_does);
+	tcase_add_test(tc, history_goes_into_chunks);
+	tcase_add_test(tc, folding_replaces_stacks_and_keeps_sharing);
+	tcase_add_test(tc, a_long_tail_makes_a_checkpoint_by_itself);
+}
+
+int main(void)
+{
+	return journal_main("journal checkpoints", add);
+}
