@@ -196,18 +196,19 @@ void og_jn_submit(struct og_journal *j, struct og_jn_op *op)
 	og_jn_wake(j);
 }
 
-void og_jn_append_record(struct og_journal *j, const struct og_record *r, og_commit_cb cb, void *arg)
+int og_jn_append_record(struct og_journal *j, const struct og_record *r, og_commit_cb cb, void *arg, struct og_error *err)
 {
 	struct og_jn_op *op = calloc(1, sizeof(*op));
 
 	if (!op)
-		abort();	/* a few hundred bytes for ending a graph or keeping an export alive */
+		return og_error_nomem(err);
 	og_arena_init(&op->arena, 0);
 	op->kind = OG_JN_OTHER;
 	op->rec = *r;
 	op->cb = cb;
 	op->arg = arg;
 	og_jn_submit(j, op);
+	return 0;
 }
 
 /* ---- building an object ---- */
@@ -441,7 +442,6 @@ bool og_jn_start_batch(struct og_journal *j)
 	draft_fini(&d);
 	j->batch = b;
 	j->backoff_us = BACKOFF_FIRST_US;
-	j->just_lost = false;
 	send_put(j);
 	return true;
 out:
@@ -563,6 +563,7 @@ void og_jn_won(struct og_journal *j)
 	uint64_t took = og_monotonic_us() - b->sent_us, sent = b->sent_tick;
 
 	j->batch = NULL;
+	j->losses = 0;
 	j->phase = OG_JN_IDLE;
 	j->put_us = j->put_us ? (7 * j->put_us + took) / 8 : took;
 	if (og_jn_graph_gone(j)) {
@@ -603,7 +604,7 @@ void og_jn_lost(struct og_journal *j)
 
 	j->batch = NULL;
 	j->stats.lost_rounds++;
-	j->just_lost = true;
+	j->losses++;
 	og_jn_queue_init(&keep);
 	while ((op = og_jn_queue_take(&b->ops))) {
 		/* One whose client was told "unknown" is known now not to have happened. That is the end of it. */

@@ -186,10 +186,8 @@ static void on_old_open(void *arg, struct og_journal *j, struct og_error *err)
 	}
 	end.end.has_next = true;
 	end.end.next = i->g.graph;
-	if (og_journal_ulid(j, &end.id, err) < 0)
+	if (og_journal_ulid(j, &end.id, err) < 0 || og_jn_append_record(j, &end, on_end_record, i, err) < 0)
 		init_end(i, err);
-	else
-		og_jn_append_record(j, &end, on_end_record, i);
 }
 
 static void on_old_format(void *arg, struct og_store_result *res)
@@ -433,10 +431,8 @@ static void on_removal_open(void *arg, struct og_journal *j, struct og_error *er
 	r->old = j;
 	if (!j || j->state->ended || j->status != OG_JOURNAL_WRITABLE)
 		delete_format(r);
-	else if (og_journal_ulid(j, &end.id, err) < 0)
+	else if (og_journal_ulid(j, &end.id, err) < 0 || og_jn_append_record(j, &end, on_removal_end, r, err) < 0)
 		removal_end(r, err);
-	else
-		og_jn_append_record(j, &end, on_removal_end, r);
 }
 
 void og_journal_remove(const struct og_journal_config *config, og_journal_done cb, void *arg)

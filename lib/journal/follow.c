@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define LOSSES_BACKLOG 4u
+
 /* ---- the doorbell ---- */
 
 bool og_jn_bell_quiet(const struct og_journal *j)
@@ -23,8 +25,8 @@ void og_jn_ring(struct og_journal *j)
 	/* Nobody else rang since: the new value says about S what the old one did. */
 	if (before == j->bell_known)
 		j->bell_known = before + 1;
-	if (j->check && before == j->check->bell)
-		j->check->bell = before + 1;
+	if (j->check.running && before == j->check.bell)
+		j->check.bell = before + 1;
 }
 
 /* ---- objects in memory ---- */
@@ -191,80 +193,75 @@ void og_jn_fail_waiters(struct og_journal *j, const struct og_error *err)
 
 /* ---- windows of GETs ---- */
 
-static void check_free(struct og_jn_check *c)
-{
-	for (unsigned i = 0; i < OG_JN_WINDOW_MAX; i++)
-		og_buf_fini(&c->got[i]);
-	free(c);
-}
-
 static void window_done(struct og_journal *j);
-
-struct one_get {
-	struct og_jn_check *c;
-	unsigned i;
-};
 
 static void on_got(void *arg, struct og_store_result *res)
 {
-	struct one_get *g = arg;
-	struct og_jn_check *c = g->c;
-	struct og_journal *j = c->j;
-	unsigned i = g->i;
-	bool last = --c->waiting == 0;
+	struct og_jn_get *g = arg;
+	struct og_journal *j = g->j;
+	struct og_jn_check *c = &j->check;
 
-	free(g);
-	c->code[i] = res->code;
+	if (!og_jn_back(j))
+		return;
+	g->code = res->code;
 	if (res->code == 0) {
-		og_buf_clear(&c->got[i]);
-		og_buf_slice(&c->got[i], res->body);
-		if (c->got[i].failed)
-			c->code[i] = og_error_nomem(&c->err);
+		og_buf_clear(&g->bytes);
+		og_buf_slice(&g->bytes, res->body);
+		if (g->bytes.failed)
+			g->code = og_error_nomem(&c->err);
 	} else if (res->code != OG_ERR_NOT_FOUND) {
 		c->err = *res->err;
 	}
-	if (j->closed && last)
-		check_free(c);
-	if (og_jn_back(j) && last)
+	if (--c->waiting == 0)
 		window_done(j);
+}
+
+/*
+ * How many to ask for at once. What a listing showed is there: all of it, and the key behind it. Of what nobody showed, as
+ * many as were found so far: then m objects of other hosts never cost more than 2 m requests (one costs two, itself and
+ * the 404 behind it), and a long backlog is soon fetched OG_JN_WINDOW_MAX at a time. A put that loses to an object costs
+ * two as well; one that loses time after time has a backlog ahead of it, and its read-back grows until it meets the end.
+ */
+static unsigned next_window(const struct og_journal *j)
+{
+	const struct og_jn_check *c = &j->check;
+
+	if (c->listed >= c->first)
+		return (unsigned)OG_MIN(c->listed - c->first + 2, (uint64_t)OG_JN_GETS_MAX);
+	if (c->readback)
+		return j->losses < LOSSES_BACKLOG ? 1 : OG_MIN(2u << OG_MIN(j->losses - LOSSES_BACKLOG, 5u), OG_JN_WINDOW_MAX);
+	return (unsigned)OG_MIN(OG_MAX(c->more, 1u), (uint64_t)OG_JN_WINDOW_MAX);
 }
 
 static void send_window(struct og_journal *j)
 {
-	struct og_jn_check *c = j->check;
+	struct og_jn_check *c = &j->check;
 	char full[OG_STORE_KEY_MAX + 1];
 
-	c->waiting = c->window;
+	c->window = c->waiting = next_window(j);
 	for (unsigned i = 0; i < c->window; i++) {
-		struct one_get *g = malloc(sizeof(*g));
 		struct og_key_text key = og_key_log(&j->state->graph, c->first + i);
 
-		if (!g)
-			abort();
-		*g = (struct one_get){ c, i };
+		c->got[i].j = j;
 		og_jn_ref(j);
 		j->stats.confirm_gets++;
-		og_store_get(j->store, og_jn_key(j, &key, full), OG_LOG_OBJECT_MAX, on_got, g);
+		og_store_get(j->store, og_jn_key(j, &key, full), OG_LOG_OBJECT_MAX, on_got, &c->got[i]);
 	}
 }
 
 static void start(struct og_journal *j, bool readback)
 {
-	struct og_jn_check *c = calloc(1, sizeof(*c));
+	struct og_jn_check *c = &j->check;
 
-	if (!c)
-		abort();
-	c->j = j;
+	c->running = true;
 	c->readback = readback;
 	c->start_tick = ++j->tick;
-	if (j->bell)
-		c->bell = __atomic_load_n(j->bell, __ATOMIC_SEQ_CST);
+	c->bell = j->bell ? __atomic_load_n(j->bell, __ATOMIC_SEQ_CST) : 0;
 	c->first = j->state->seq + 1;
-	c->window = 1;
-	if (j->opening_last >= c->first)
-		c->window = (unsigned)OG_MIN(j->opening_last - c->first + 2, (uint64_t)OG_JN_WINDOW_MAX);
+	c->listed = j->opening_last;
+	c->more = 0;
+	c->err.code = 0;
 	j->opening_last = 0;
-	j->check = c;
 	j->phase = readback ? OG_JN_READBACK : OG_JN_CHECKING;
 	if (readback)
 		j->stats.readbacks++;
@@ -283,10 +280,16 @@ void og_jn_start_readback(struct og_journal *j)
 	start(j, true);
 }
 
+void og_jn_check_fini(struct og_jn_check *c)
+{
+	c->running = false;
+	for (unsigned i = 0; i < OG_JN_GETS_MAX; i++)
+		og_buf_fini(&c->got[i].bytes);
+}
+
 static void check_end(struct og_journal *j)
 {
-	check_free(j->check);
-	j->check = NULL;
+	og_jn_check_fini(&j->check);
 	j->phase = OG_JN_IDLE;
 	og_jn_wake(j);
 }
@@ -337,53 +340,67 @@ static bool take_found(struct og_journal *j, struct og_buf *bytes)
 	return j->status != OG_JOURNAL_ENDED;
 }
 
-/* All found objects are in S. */
-static void window_taken(struct og_journal *j, bool go_on)
+/* All found objects are in S, and the key after them had no object. */
+static void at_the_end(struct og_journal *j)
 {
-	struct og_jn_check *c = j->check;
-	struct og_error err = c->err;
-	int end = c->found < c->window ? c->code[c->found] : 0;
-	uint64_t tick = c->start_tick, bell = c->bell;
+	uint64_t tick = j->check.start_tick, bell = j->check.bell;
 
-	if (!go_on || (c->readback && c->found)) {
-		/* A damaged log is shown as far as it is whole; its status says the rest. */
-		if (!go_on && !c->readback)
-			og_jn_confirmed(j, tick);
-		check_end(j);
-		return;
-	}
-	if (c->found == c->window) {
-		c->first += c->window;
-		c->window = OG_MIN(c->window * 4, OG_JN_WINDOW_MAX);
-		send_window(j);
-		return;
-	}
-	if (c->readback) {
-		/* Occupied a moment ago, and now not readable: ask by the put again. */
-		j->retry_us = og_monotonic_us() + 1000;
-		check_end(j);
-		return;
-	}
-	if (end == OG_ERR_NOT_FOUND) {
-		j->bell_known = bell;
-		j->bell_valid = j->bell != NULL;
-		check_end(j);
-		og_jn_confirmed(j, tick);
-		return;
-	}
+	j->bell_known = bell;
+	j->bell_valid = j->bell != NULL;
+	check_end(j);
+	og_jn_confirmed(j, tick);
+}
+
+static void store_silent(struct og_journal *j)
+{
+	struct og_error err = j->check.err;
+
 	check_end(j);
 	err.code = OG_ERR_UNAVAILABLE;
 	og_jn_fail_waiters(j, &err);
 	og_jn_fail_unconfirmed(j, &err);
 }
 
+/* All found objects are in S; or, !go_on, those up to where it cannot go on. */
+static void window_taken(struct og_journal *j, bool go_on)
+{
+	struct og_jn_check *c = &j->check;
+	int end = c->found < c->window ? c->got[c->found].code : 0;
+	uint64_t tick = c->start_tick;
+	bool readback = c->readback;
+
+	if (!go_on) {
+		check_end(j);
+		/* A damaged log is shown as far as it is whole; its status says the rest. */
+		if (!readback)
+			og_jn_confirmed(j, tick);
+		return;
+	}
+	if (readback && c->found == 0) {
+		/* Occupied a moment ago, and now not readable: ask by the put again. */
+		j->retry_us = og_monotonic_us() + 1000;
+		check_end(j);
+	} else if (end == OG_ERR_NOT_FOUND) {
+		j->losses = 0;
+		at_the_end(j);
+	} else if (readback) {
+		check_end(j);
+	} else if (end) {
+		store_silent(j);
+	} else {
+		c->first += c->window;
+		c->more += c->first - 1 > c->listed ? OG_MIN(c->window, c->first - 1 - c->listed) : 0;
+		send_window(j);
+	}
+}
+
 static void take_window(struct og_journal *j)
 {
-	struct og_jn_check *c = j->check;
+	struct og_jn_check *c = &j->check;
 	bool go_on = true;
 
 	for (unsigned i = 0; i < c->found && go_on; i++)
-		go_on = take_found(j, &c->got[i]);
+		go_on = take_found(j, &c->got[i].bytes);
 	window_taken(j, go_on);
 }
 
@@ -392,10 +409,6 @@ static void on_settled_last(void *arg, struct og_store_result *res)
 	struct og_journal *j = arg;
 	struct og_error err = { 0 };
 
-	if (j->closed && j->check) {
-		check_free(j->check);
-		j->check = NULL;
-	}
 	if (!og_jn_back(j))
 		return;
 	if (res->code < 0) {
@@ -429,16 +442,16 @@ static void on_settled_first(void *arg, struct og_store_result *res)
 	}
 	if (!og_jn_back(j))
 		return;
-	settle(j, j->check->first + j->check->found - 1, on_settled_last);
+	settle(j, j->check.first + j->check.found - 1, on_settled_last);
 }
 
 static void window_done(struct og_journal *j)
 {
-	struct og_jn_check *c = j->check;
+	struct og_jn_check *c = &j->check;
 	uint64_t last;
 
 	c->found = 0;
-	while (c->found < c->window && c->code[c->found] == 0)
+	while (c->found < c->window && c->got[c->found].code == 0)
 		c->found++;
 	if (c->found == 0) {
 		window_taken(j, true);

@@ -27,6 +27,7 @@ static void free_all(struct og_journal *j)
 	for (size_t i = 0; i < j->ntail; i++)
 		og_jn_object_free(j->tail[i]);
 	free(j->tail);
+	og_jn_check_fini(&j->check);
 	og_jn_snapshots_free(j);
 	og_lines_fini(&j->lines);
 	og_state_free(j->state);

@@ -21,6 +21,7 @@
 #define OG_JN_TAIL_WAIT 64u	/* a batch waits for a checkpoint in progress */
 #define OG_JN_CACHE_BYTES (64u * OG_MIB)
 #define OG_JN_WINDOW_MAX 64u
+#define OG_JN_GETS_MAX (OG_JN_TAIL_WAIT + 1)	/* opening: such a tail and the key behind it, at once */
 #define OG_JN_LINE_COMMITS 4096u
 #define OG_JN_LINE_KEYS 65536u
 #define OG_JN_DEADLINE_US 30000000u
@@ -155,15 +156,22 @@ struct og_jn_answer {
 	struct og_error err;
 };
 
-/* A window of GETs of log objects. */
-struct og_jn_check {
+struct og_jn_get {
 	struct og_journal *j;
+	struct og_buf bytes;
+	int code;
+};
+
+/* GETs of log objects, window by window: a head check, or the read-back of a put. There is one at a time. */
+struct og_jn_check {
+	bool running;
 	uint64_t start_tick, bell;
 	uint64_t first;			/* seq of got[0] */
-	bool readback;			/* only what took the batch's place is asked for */
+	uint64_t listed;		/* up to here a listing has shown that there are objects */
+	uint64_t more;			/* objects found that no listing showed */
+	bool readback;			/* asks for what took the batch's place, and ends with that window */
 	unsigned window, waiting, found;
-	struct og_buf got[OG_JN_WINDOW_MAX];
-	int code[OG_JN_WINDOW_MAX];
+	struct og_jn_get got[OG_JN_GETS_MAX];
 	struct og_error err;
 };
 
@@ -210,9 +218,9 @@ struct og_journal {
 	uint64_t put_us;		/* running mean of a put */
 	uint64_t rng;
 	uint64_t foreign_seq;		/* the last object that another host put */
-	bool just_lost;
+	unsigned losses;		/* rounds lost without having seen the end of the log in between */
 	struct og_jn_waiter *waiters, **waiters_tail;
-	struct og_jn_check *check;
+	struct og_jn_check check;
 	struct og_lines lines;
 
 	struct og_jn_object **tail;	/* by seq, without holes, up to S */
@@ -246,8 +254,9 @@ bool og_jn_graph_gone(struct og_journal *j);
 
 /* append.c */
 void og_jn_submit(struct og_journal *j, struct og_jn_op *op);
-/* A record that is no commit, create or delete. Answered as a commit is. */
-void og_jn_append_record(struct og_journal *j, const struct og_record *r, og_commit_cb cb, void *arg);
+/* A record that is no commit, create or delete. Answered as a commit is, unless it fails at once: OG_ERR_NOMEM. */
+int og_jn_append_record(struct og_journal *j, const struct og_record *r, og_commit_cb cb, void *arg,
+			struct og_error *err) OG_MUST_CHECK;
 bool og_jn_start_batch(struct og_journal *j);		/* true: a put is under way */
 void og_jn_retry(struct og_journal *j);
 void og_jn_won(struct og_journal *j);			/* the batch is in the log and settled */
@@ -275,6 +284,7 @@ enum og_jn_verdict og_jn_evaluate(struct og_journal *j, struct og_jn_op *op, str
 /* follow.c */
 void og_jn_start_check(struct og_journal *j);
 void og_jn_start_readback(struct og_journal *j);
+void og_jn_check_fini(struct og_jn_check *c);
 void og_jn_confirmed(struct og_journal *j, uint64_t tick);	/* answers waiters */
 void og_jn_fail_waiters(struct og_journal *j, const struct og_error *err);
 /* 0 also where there is none to be had (network file systems, read-only openings). */

@@ -11,6 +11,7 @@
 
 #include "base/date.h"
 #include "store/dir.h"
+#include "tally_store.h"
 
 char tmp[64];
 struct event_base *base;
@@ -124,6 +125,15 @@ struct og_journal *open_journal(void)
 void reopen(void)
 {
 	og_journal_close(a);
+	a = open_journal();
+}
+
+void interpose(bool paged)
+{
+	og_journal_close(a);
+	turn(10);
+	st = tally_store_new(st, paged);
+	ck_assert_ptr_nonnull(st);
 	a = open_journal();
 }
 

@@ -62,6 +62,7 @@ struct og_journal_config config(void);	/* no checkpoints but those asked for */
 struct og_store *open_store(void);
 struct og_journal *open_journal(void);
 void reopen(void);			/* a */
+void interpose(bool paged);		/* a tally_store between st and the journals, and reopens a */
 struct outcome init(bool force);
 
 struct spec on(struct og_journal *j, const char *name);

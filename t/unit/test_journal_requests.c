@@ -5,7 +5,7 @@
 
 #include <event2/event.h>
 
-#include "store/fault.h"
+#include "tally_store.h"
 
 START_TEST(a_read_costs_nothing_while_the_bell_is_quiet)
 {
@@ -26,54 +26,141 @@ END_TEST
 START_TEST(a_read_costs_one_request_on_a_store_without_pages)
 {
 	struct outcome o[5] = { 0 };
-	uint64_t before;
 
-	og_journal_close(a);
-	turn(10);
-	st = og_store_fault_new(st, &(struct og_fault_plan){ 0 });
-	st->local = st->shared_pages = false;
-	a = open_journal();
-	b = open_journal();
+	interpose(false);
 	ck_assert_int_eq(og_journal_bell_fd(a), -1);
-	before = st->requests[OG_STORE_GET];
+	tally_reset(st);
 	for (int i = 0; i < 5; i++)
 		og_journal_confirm(a, on_done, &o[i]);
 	for (int i = 0; i < 5; i++)
 		run(&o[i]);
-	ck_assert_uint_eq(st->requests[OG_STORE_GET] - before, 1);
-	for (int i = 0; i < 30; i++)
-		plain(b, "main");
-	confirm(a);
-	ck_assert_uint_eq(rows(a, "main", 1), 30);
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_GET], 1);
 	/* a check that is on its way when another is asked for does not answer the second */
 	o[0].done = o[1].done = false;
-	before = st->requests[OG_STORE_GET];
+	tally_reset(st);
 	og_journal_confirm(a, on_done, &o[0]);
-	event_base_loop(base, EVLOOP_ONCE);
+	while (tally_of(st)->rounds == 0)
+		event_base_loop(base, EVLOOP_ONCE);
 	og_journal_confirm(a, on_done, &o[1]);
 	run(&o[0]);
 	run(&o[1]);
-	ck_assert_uint_eq(st->requests[OG_STORE_GET] - before, 2);
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_GET], 2);
 }
 END_TEST
 
+/*
+ * The objects of another host cost two requests each at most, one costs exactly two, and many are fetched many at a time. With a doorbell, which has rung,
+ * no fewer are needed.
+ */
+static void check_backlogs(bool paged)
+{
+	static const unsigned backlogs[] = { 1, 2, 3, 4, 5, 7, 8, 20, 200 };
+
+	interpose(paged);
+	b = open_journal();
+	for (size_t i = 0; i < OG_COUNT(backlogs); i++) {
+		unsigned m = backlogs[i], gets = 1, rounds = 1, window = 1;
+
+		/* windows of 1, 1, 2, 4, ... 64, 64, ... until one has the 404 in it */
+		for (; gets <= m; rounds++) {
+			gets += window;
+			window = OG_MIN(2 * window, 64u);
+		}
+		for (unsigned k = 0; k < m; k++)
+			plain(b, "main");
+		tally_reset(st);
+		confirm(a);
+		ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_GET], gets);
+		ck_assert_uint_eq(tally_of(st)->rounds, rounds);
+		ck_assert_uint_eq(rows(a, "main", 1), rows(b, "main", 1));
+		ck_assert_uint_le(gets, OG_MAX(2 * m, m + 64));
+	}
+	ck_assert_uint_eq(tally_of(st)->at_once, 64);
+}
+
+START_TEST(objects_of_others_cost_two_requests_each_at_most)
+{
+	check_backlogs(false);
+}
+END_TEST
+
+START_TEST(the_same_where_a_doorbell_rang)
+{
+	check_backlogs(true);
+}
+END_TEST
+
+/* A put that loses costs itself and the look at what won; one that loses time after time has much to read, and reads more at a time. */
 START_TEST(a_lost_round_costs_two_requests)
 {
-	uint64_t before;
-	struct spec s;
-	struct outcome o;
+	static const struct {
+		unsigned others, puts, gets;
+	} cases[] = { { 0, 1, 0 }, { 1, 2, 1 }, { 2, 3, 2 }, { 3, 4, 3 }, { 4, 5, 4 }, { 5, 6, 6 }, { 6, 6, 6 }, { 130, 11, 4 + 2 + 4 + 8 + 16 + 32 + 64 } };
 
+	interpose(false);
 	b = open_journal();
-	s = on(a, "main");
-	s.w = 1;
-	plain(b, "main");
-	before = requests();
-	o = commit(&s);
-	ck_assert_int_eq(o.outcome, OG_COMMITTED);
-	ck_assert_uint_eq(o.version, 3);
-	ck_assert_uint_eq(requests() - before, 3);	/* the put that lost, the get, the put */
-	confirm(b);
-	ck_assert_uint_eq(rows(b, "main", 1), 2);
+	confirm(a);
+	for (size_t i = 0; i < OG_COUNT(cases); i++) {
+		struct spec s = on(a, "main");
+		struct outcome o;
+
+		s.w = 1000 + i;
+		for (unsigned k = 0; k < cases[i].others; k++)
+			plain(b, "main");
+		tally_reset(st);
+		o = commit(&s);
+		ck_assert_int_eq(o.outcome, OG_COMMITTED);
+		ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_PUT_ABSENT], cases[i].puts);
+		ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_GET], cases[i].gets);
+		confirm(b);
+		ck_assert_uint_eq(rows(a, "main", 1), rows(b, "main", 1));
+	}
+}
+END_TEST
+
+/* Whatever its age: format.json, which checkpoints there are, the newest, which objects lie above it, and then all of those and the next at once. */
+START_TEST(opening_is_five_rounds)
+{
+	static const unsigned tails[] = { 0, 1, 31, 64 };
+
+	interpose(false);
+	for (size_t i = 0; i < OG_COUNT(tails); i++) {
+		plain(a, "main");
+		checkpoint();
+		for (unsigned k = 0; k < tails[i]; k++)
+			plain(a, "main");
+		og_journal_close(a);
+		tally_reset(st);
+		a = open_journal();
+		ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_LIST], 2);
+		ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_GET], 2 + tails[i] + 1);
+		ck_assert_uint_eq(tally_of(st)->rounds, 5);
+		ck_assert_uint_eq(tally_of(st)->at_once, tails[i] + 1);
+		confirm(a);
+	}
+	ck_assert_uint_eq(og_journal_state(a)->seq, rows(a, "main", 1));
+}
+END_TEST
+
+/* A graph without a checkpoint saves the get of one; a tail that got too long takes more rounds, and no more requests. */
+START_TEST(opening_without_a_checkpoint)
+{
+	interpose(false);
+	tally_reset(st);
+	reopen();
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_LIST], 2);
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_GET], 1 + 1);
+	ck_assert_uint_eq(tally_of(st)->rounds, 4);
+	for (unsigned k = 0; k < 200; k++)
+		plain(a, "main");
+	og_journal_close(a);
+	tally_reset(st);
+	a = open_journal();
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_LIST], 2);
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_GET], 1 + 200 + 1);
+	ck_assert_uint_eq(tally_of(st)->rounds, 3 + 4);
+	ck_assert_uint_eq(tally_of(st)->at_once, 65);
+	ck_assert_uint_eq(rows(a, "main", 1), 200);
 }
 END_TEST
 
@@ -121,7 +208,11 @@ static void add(TCase *tc)
 {
 	tcase_add_test(tc, a_read_costs_nothing_while_the_bell_is_quiet);
 	tcase_add_test(tc, a_read_costs_one_request_on_a_store_without_pages);
+	tcase_add_test(tc, objects_of_others_cost_two_requests_each_at_most);
+	tcase_add_test(tc, the_same_where_a_doorbell_rang);
 	tcase_add_test(tc, a_lost_round_costs_two_requests);
+	tcase_add_test(tc, opening_is_five_rounds);
+	tcase_add_test(tc, opening_without_a_checkpoint);
 	tcase_add_test(tc, each_change_is_one_request);
 }
 
