@@ -5,19 +5,37 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <string.h>
 #include <strings.h>
 #include <time.h>
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-
+/* RFC 2104 over our SHA-256: OpenSSL's one-shot HMAC looks its algorithms up anew each time, which costs more than the digests. */
 static void hmac(const void *key, size_t key_len, struct og_slice data, uint8_t out[32])
 {
-	unsigned n = 32;
+	uint8_t pad[64] = { 0 };
+	struct og_sha256_ctx c;
+	struct og_sha256 d;
 
-	/* Fails only without memory, and then no request can be signed: as og_sha256. */
-	if (!HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)data.p, data.len, out, &n))
-		abort();
+	if (key_len > sizeof(pad)) {
+		d = og_sha256(og_slice(key, key_len));
+		memcpy(pad, d.b, sizeof(d.b));
+	} else {
+		memcpy(pad, key, key_len);
+	}
+	for (size_t i = 0; i < sizeof(pad); i++)
+		pad[i] ^= 0x36;
+	og_sha256_init(&c);
+	og_sha256_update(&c, og_slice((const char *)pad, sizeof(pad)));
+	og_sha256_update(&c, data);
+	d = og_sha256_final(&c);
+	for (size_t i = 0; i < sizeof(pad); i++)
+		pad[i] ^= 0x36 ^ 0x5c;
+	og_sha256_init(&c);
+	og_sha256_update(&c, og_slice((const char *)pad, sizeof(pad)));
+	og_sha256_update(&c, og_slice((const char *)d.b, sizeof(d.b)));
+	d = og_sha256_final(&c);
+	memcpy(out, d.b, sizeof(d.b));
+	explicit_bzero(pad, sizeof(pad));
 }
 
 static bool signs(const char *name)
