@@ -20,6 +20,8 @@
 #define HEADERS_MAX (64u * OG_KIB)
 #define IDLE_S 55L
 #define CONNECTIONS 64L
+#define SMALL_SEND (32u * OG_KIB)	/* goes out in one piece with its header fields */
+#define SPARE_MAX 16u			/* handles kept for the next transfers: making one costs more than a small request */
 
 struct og_net {
 	struct event_base *base;
@@ -27,6 +29,8 @@ struct og_net {
 	struct event *timer;
 	struct watch *watches;
 	struct og_net_transfer *transfers;
+	CURL *spare[SPARE_MAX];
+	size_t nspare;
 	char *ca_file, *ca_dir, *https_proxy, *http_proxy, *all_proxy, *no_proxy;
 };
 
@@ -41,9 +45,10 @@ struct og_net_transfer {
 	struct og_net *net;
 	CURL *easy;
 	struct curl_slist *headers;
+	char *small;			/* a body that goes out with the header fields */
 	struct og_slice *parts;
 	size_t nparts;
-	bool from_fd, may_resend, sink;
+	bool from_fd, may_resend, sink, was_sent;
 	int fd, sink_fd;
 	uint64_t offset, len, sent;
 	uint64_t max_bytes, received;
@@ -203,6 +208,21 @@ static int on_seek(void *arg, curl_off_t offset, int origin)
 	return CURL_SEEKFUNC_OK;
 }
 
+/* Before each sending: libcurl repeats on its own what it sent on a connection that turned out dead. */
+static int on_sending(void *arg, char *local, char *remote, int local_port, int remote_port)
+{
+	struct og_net_transfer *t = arg;
+
+	(void)local;
+	(void)remote;
+	(void)local_port;
+	(void)remote_port;
+	if (t->small && t->was_sent && !t->may_resend)
+		return CURL_PREREQFUNC_ABORT;
+	t->was_sent = true;
+	return CURL_PREREQFUNC_OK;
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *arg)
 {
 	struct og_net_transfer *t = arg;
@@ -239,6 +259,22 @@ static size_t on_body(char *p, size_t size, size_t count, void *arg)
 
 /* ---- transfers ---- */
 
+static CURL *take_handle(struct og_net *n)
+{
+	return n->nspare ? n->spare[--n->nspare] : curl_easy_init();
+}
+
+static void give_back(struct og_net *n, CURL *easy)
+{
+	if (n->nspare == SPARE_MAX) {
+		curl_easy_cleanup(easy);
+		return;
+	}
+	/* Nothing of a request stays in it: header fields hold signatures. */
+	curl_easy_reset(easy);
+	n->spare[n->nspare++] = easy;
+}
+
 static void transfer_free(struct og_net_transfer *t)
 {
 	struct og_net_transfer **at = &t->net->transfers;
@@ -249,8 +285,9 @@ static void transfer_free(struct og_net_transfer *t)
 		*at = t->next;
 	if (t->easy) {
 		curl_multi_remove_handle(t->net->multi, t->easy);
-		curl_easy_cleanup(t->easy);
+		give_back(t->net, t->easy);
 	}
+	free(t->small);
 	curl_slist_free_all(t->headers);
 	free(t->parts);
 	og_buf_fini(&t->fields);
@@ -269,6 +306,8 @@ static enum og_net_outcome classify(struct og_net_transfer *t, CURLcode rc)
 	if (t->err.code)
 		return OG_NET_REFUSED;
 	switch (rc) {
+	case CURLE_ABORTED_BY_CALLBACK:
+		return OG_NET_LOST;	/* sent, and not to be sent again */
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
 	case CURLE_COULDNT_CONNECT:
@@ -484,6 +523,8 @@ void og_net_free(struct og_net *n)
 		return;
 	while (n->transfers)
 		transfer_free(n->transfers);
+	while (n->nspare)
+		curl_easy_cleanup(n->spare[--n->nspare]);
 	if (n->multi)
 		curl_multi_cleanup(n->multi);
 	while (n->watches)
@@ -514,10 +555,13 @@ static int add_header(struct og_net_transfer *t, const char *line, struct og_err
 static int set_headers(struct og_net_transfer *t, const struct og_net_request *req, struct og_error *err)
 {
 	struct og_buf b = { 0 };
+	bool has_type = false;
 	int rc = 0;
 
 	for (size_t i = 0; i < req->nheaders && rc == 0; i++) {
 		const struct og_net_header *h = &req->headers[i];
+
+		has_type = has_type || strcasecmp(h->name, "content-type") == 0;
 
 		if (strpbrk(h->value, "\r\n") || strpbrk(h->name, "\r\n:")) {
 			rc = og_error_set(err, OG_ERR_BAD, "header %s holds a line end", h->name);
@@ -532,9 +576,11 @@ static int set_headers(struct og_net_transfer *t, const struct og_net_request *r
 		explicit_bzero(b.data, b.len);
 	}
 	og_buf_fini(&b);
-	/* No waiting for 100 Continue; many stores never say it. */
+	/* No waiting for 100 Continue, which many stores never say; no type that libcurl would make up. */
 	if (rc == 0)
 		rc = add_header(t, "Expect:", err);
+	if (rc == 0 && t->small && !has_type)
+		rc = add_header(t, "Content-Type:", err);
 	return rc;
 }
 
@@ -553,6 +599,19 @@ static void set_proxy(struct og_net_transfer *t, const struct og_net_request *re
 	curl_easy_setopt(t->easy, CURLOPT_NOPROXY, n->no_proxy ? n->no_proxy : "");
 }
 
+/* A small body as one piece: libcurl then sends it in one packet with the header fields, which saves the server a wake-up. */
+static int copy_small(struct og_net_transfer *t, const struct og_net_request *req, struct og_error *err)
+{
+	if (!req->send_body || req->from_fd || !req->len || req->len > SMALL_SEND)
+		return 0;
+	t->small = malloc(req->len);
+	if (!t->small)
+		return og_error_nomem(err);
+	if (read_parts(t, t->offset, t->small, t->len) != t->len)
+		return og_error_set(err, OG_ERR_INTERNAL, "a body is shorter than it was said to be");
+	return 0;
+}
+
 static void set_body(struct og_net_transfer *t, const struct og_net_request *req)
 {
 	CURL *e = t->easy;
@@ -561,7 +620,10 @@ static void set_body(struct og_net_transfer *t, const struct og_net_request *req
 		curl_easy_setopt(e, CURLOPT_NOBODY, 1L);
 		return;
 	}
-	if (req->send_body) {
+	if (t->small) {
+		curl_easy_setopt(e, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)req->len);
+		curl_easy_setopt(e, CURLOPT_POSTFIELDS, t->small);
+	} else if (req->send_body) {
 		curl_easy_setopt(e, CURLOPT_UPLOAD, 1L);
 		curl_easy_setopt(e, CURLOPT_INFILESIZE_LARGE, (curl_off_t)req->len);
 		curl_easy_setopt(e, CURLOPT_READFUNCTION, on_read);
@@ -589,7 +651,8 @@ static void set_options(struct og_net_transfer *t, const struct og_net_request *
 	curl_easy_setopt(e, CURLOPT_TCP_NODELAY, 1L);
 	curl_easy_setopt(e, CURLOPT_DNS_SHUFFLE_ADDRESSES, 1L);
 	curl_easy_setopt(e, CURLOPT_MAXAGE_CONN, IDLE_S);
-	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, 256L * 1024);
+	/* Allocated for each transfer: large only where much may come. */
+	curl_easy_setopt(e, CURLOPT_BUFFERSIZE, t->sink || t->max_bytes > BODY_MAX ? 256L * 1024 : 16L * 1024);
 	curl_easy_setopt(e, CURLOPT_CONNECTTIMEOUT_MS, (long)(req->connect_ms ? req->connect_ms : CONNECT_MS));
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_LIMIT, 1L);
 	curl_easy_setopt(e, CURLOPT_LOW_SPEED_TIME, (long)(req->stall_s ? req->stall_s : STALL_S));
@@ -602,6 +665,8 @@ static void set_options(struct og_net_transfer *t, const struct og_net_request *
 	if (t->net->ca_dir)
 		curl_easy_setopt(e, CURLOPT_CAPATH, t->net->ca_dir);
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
+	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_sending);
+	curl_easy_setopt(e, CURLOPT_PREREQDATA, t);
 	curl_easy_setopt(e, CURLOPT_HEADERFUNCTION, on_header);
 	curl_easy_setopt(e, CURLOPT_HEADERDATA, t);
 	curl_easy_setopt(e, CURLOPT_WRITEFUNCTION, on_body);
@@ -648,12 +713,12 @@ struct og_net_transfer *og_net_start(struct og_net *n, const struct og_net_reque
 	t->arg = arg;
 	t->next = n->transfers;
 	n->transfers = t;
-	t->easy = curl_easy_init();
+	t->easy = take_handle(n);
 	if (!t->easy) {
 		og_error_nomem(err);
 		goto fail;
 	}
-	if (copy_request(t, req, err) < 0 || set_headers(t, req, err) < 0)
+	if (copy_request(t, req, err) < 0 || copy_small(t, req, err) < 0 || set_headers(t, req, err) < 0)
 		goto fail;
 	set_options(t, req);
 	mc = curl_multi_add_handle(n->multi, t->easy);
