@@ -3,6 +3,7 @@
 
 #include "storaged.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
@@ -136,6 +137,10 @@ int main(int argc, char **argv)
 	if (og_child_start(&sd->child, argc, argv, &ops, sd, &err) < 0 || read_settings(sd, &err) < 0)
 		return og_child_abort(&sd->child, &err);
 	set_budget(sd);
+	/* A commit's buffers come and go: given back to the system each time, every page of them would be faulted in anew. */
+	mallopt(M_MMAP_THRESHOLD, 4 * OG_MIB);
+	mallopt(M_TRIM_THRESHOLD, 16 * OG_MIB);
+	mallopt(M_TOP_PAD, OG_MIB);
 	/* OpenSSL reads its files at the first digest, before the paths are fixed. */
 	(void)og_sha256(OG_SLICE(""));
 	if (store_prepare(sd, &err) < 0 || og_lock_begin(OG_LOCK_STORAGED, sd->paths, sd->npaths, &sd->held, &err) < 0 ||

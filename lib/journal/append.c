@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define BACKOFF_FIRST_US 20000u
+#define PREPARE_US 1000u
 #define BACKOFF_MAX_US 5000000u
 #define CKPT_WAIT_US 1000000u
 
@@ -78,6 +79,7 @@ void og_jn_batch_free(struct og_jn_batch *b)
 		return;
 	while ((op = og_jn_queue_take(&b->ops)))
 		og_jn_op_free(op);
+	og_jn_object_free(b->object);
 	og_buf_fini(&b->bytes);
 	free(b);
 }
@@ -468,6 +470,19 @@ static void send_put(struct og_journal *j)
 	j->stats.objects_put++;
 	og_jn_ref(j);
 	og_store_put_absent(j->store, og_jn_key(j, &key, full), &b->part, 1, on_put, b);
+	/* A directory's threads have begun; a request to a server leaves with the loop's next rounds and must not wait for us. */
+	if (j->store->local)
+		og_jn_prepare(j, UINT64_MAX);
+	else
+		og_jn_timer(j, b->sent_us + PREPARE_US);
+}
+
+void og_jn_prepare(struct og_journal *j, uint64_t now)
+{
+	struct og_jn_batch *b = j->batch;
+
+	if (b && !b->object && b->sent_us + PREPARE_US <= now)
+		b->object = og_jn_object_read(og_buf_view(&b->bytes), &(struct og_error){ 0 });
 }
 
 void og_jn_retry(struct og_journal *j)
@@ -572,7 +587,10 @@ void og_jn_won(struct og_journal *j)
 		og_jn_batch_free(b);
 		return;
 	}
-	o = og_jn_object_decode(&b->bytes, &err);
+	o = b->object ? b->object : og_jn_object_read(og_buf_view(&b->bytes), &err);
+	b->object = NULL;
+	if (o)
+		og_jn_object_own(o, &b->bytes);
 	if (!o || og_jn_accept(j, o, true, &err) < 0) {
 		/* It is in the log, and we cannot go on from it: say so, and stop. */
 		err.code = OG_ERR_UNKNOWN;

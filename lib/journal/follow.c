@@ -40,7 +40,7 @@ void og_jn_object_free(struct og_jn_object *o)
 	free(o);
 }
 
-struct og_jn_object *og_jn_object_decode(struct og_buf *bytes, struct og_error *err)
+struct og_jn_object *og_jn_object_read(struct og_slice bytes, struct og_error *err)
 {
 	struct og_jn_object *o = calloc(1, sizeof(*o));
 
@@ -49,12 +49,27 @@ struct og_jn_object *og_jn_object_decode(struct og_buf *bytes, struct og_error *
 		return NULL;
 	}
 	og_arena_init(&o->arena, 0);
-	o->bytes = *bytes;
-	memset(bytes, 0, sizeof(*bytes));
-	if (og_logobj_decode(&o->arena, og_buf_view(&o->bytes), &o->obj, err) == 0)
+	if (og_logobj_decode(&o->arena, bytes, &o->obj, err) == 0)
 		return o;
 	og_jn_object_free(o);
 	return NULL;
+}
+
+void og_jn_object_own(struct og_jn_object *o, struct og_buf *bytes)
+{
+	o->bytes = *bytes;
+	memset(bytes, 0, sizeof(*bytes));
+}
+
+struct og_jn_object *og_jn_object_decode(struct og_buf *bytes, struct og_error *err)
+{
+	struct og_jn_object *o = og_jn_object_read(og_buf_view(bytes), err);
+
+	if (o)
+		og_jn_object_own(o, bytes);
+	else
+		og_buf_fini(bytes);
+	return o;
 }
 
 size_t og_jn_object_cost(const struct og_jn_object *o)

@@ -123,6 +123,7 @@ struct og_jn_batch {
 	unsigned attempts;
 	bool unknown;			/* an attempt may still land */
 	uint64_t sent_tick, sent_us;
+	struct og_jn_object *object;	/* the same bytes decoded, while the store was at work; NULL: not yet */
 };
 
 /* An object in memory. */
@@ -259,6 +260,7 @@ int og_jn_append_record(struct og_journal *j, const struct og_record *r, og_comm
 			struct og_error *err) OG_MUST_CHECK;
 bool og_jn_start_batch(struct og_journal *j);		/* true: a put is under way */
 void og_jn_retry(struct og_journal *j);
+void og_jn_prepare(struct og_journal *j, uint64_t now);	/* what can be done before the answer to a put is */
 void og_jn_won(struct og_journal *j);			/* the batch is in the log and settled */
 void og_jn_lost(struct og_journal *j);			/* its place is another's, which has been applied */
 void og_jn_expire(struct og_journal *j, uint64_t now);	/* deadlines; sets the next timer */
@@ -291,6 +293,9 @@ void og_jn_fail_waiters(struct og_journal *j, const struct og_error *err);
 int og_jn_open_bell(struct og_journal *j, struct og_error *err);
 bool og_jn_bell_quiet(const struct og_journal *j);
 void og_jn_ring(struct og_journal *j);
+/* Decoded; the bytes stay the caller's, who hands them over later. */
+struct og_jn_object *og_jn_object_read(struct og_slice bytes, struct og_error *err);
+void og_jn_object_own(struct og_jn_object *o, struct og_buf *bytes);
 struct og_jn_object *og_jn_object_decode(struct og_buf *bytes, struct og_error *err);	/* takes the bytes over */
 void og_jn_object_free(struct og_jn_object *o);
 size_t og_jn_object_cost(const struct og_jn_object *o);	/* bytes of memory */
