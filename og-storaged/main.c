@@ -50,7 +50,7 @@ static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
 	values[3] = js.lost_rounds;
 	values[4] = js.checkpoints;
 	values[5] = js.tail;
-	og_put_u32(b, 7 + OG_STORE_NOPS);
+	og_put_u32(b, 8 + OG_STORE_NOPS);
 	for (size_t i = 0; i < OG_COUNT(names); i++) {
 		og_put_str(b, names[i]);
 		og_put_u64(b, values[i]);
@@ -64,6 +64,8 @@ static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
 		og_put_str(b, name);
 		og_put_u64(b, sd->store ? sd->store->requests[i] : 0);
 	}
+	og_put_str(b, "store_http");
+	og_put_u64(b, sd->store ? sd->store->http_requests : 0);
 	og_put_u32(b, 1);
 	og_put_str(b, "default");
 	og_put_str(b, sd->uri);

@@ -39,6 +39,25 @@ int og_fd_write_all(int fd, struct og_slice s, struct og_error *err)
 	return 0;
 }
 
+int og_fd_pwrite_all(int fd, struct og_slice s, uint64_t offset, struct og_error *err)
+{
+	if (offset > INT64_MAX || s.len > (uint64_t)INT64_MAX - offset)
+		return og_error_set(err, OG_ERR_TOO_LARGE, "write of %zu bytes at impossible offset %llu", s.len, (unsigned long long)offset);
+	while (s.len) {
+		ssize_t n = pwrite(fd, s.p, s.len, (off_t)offset);
+		int e = errno;
+
+		if (n < 0 && e == EINTR)
+			continue;
+		if (n < 0)
+			return og_error_sys(err, e, "write");
+		s.p += n;
+		s.len -= (size_t)n;
+		offset += (uint64_t)n;
+	}
+	return 0;
+}
+
 int og_fd_pread_all(int fd, void *p, size_t len, uint64_t offset, struct og_error *err)
 {
 	char *to = p;

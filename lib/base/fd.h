@@ -12,6 +12,7 @@
 /* Closes and sets to -1; accepts -1. */
 void og_fd_close(int *fd);
 int og_fd_write_all(int fd, struct og_slice s, struct og_error *err) OG_MUST_CHECK;
+int og_fd_pwrite_all(int fd, struct og_slice s, uint64_t offset, struct og_error *err) OG_MUST_CHECK;
 /* Exactly len bytes at offset; a short file is OG_ERR_CORRUPT. */
 int og_fd_pread_all(int fd, void *p, size_t len, uint64_t offset, struct og_error *err) OG_MUST_CHECK;
 /* Reads to the end (pipes too) and appends to b; more than max bytes: OG_ERR_TOO_LARGE. */

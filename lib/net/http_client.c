@@ -51,14 +51,14 @@ struct og_net_transfer {
 	bool from_fd, may_resend, sink, was_sent;
 	int fd, sink_fd;
 	uint64_t offset, len, sent;
-	uint64_t max_bytes, received;
+	uint64_t max_bytes, received, sink_at;
 	unsigned status;
 	bool too_large;
 	struct og_error err;		/* what a callback of ours found */
 	char reason[CURL_ERROR_SIZE];
 	char host[256];			/* for messages */
 	struct og_buf fields, body;
-	og_net_cb cb;
+	og_net_cb head, cb;
 	void *arg;
 	struct og_net_transfer *next;
 };
@@ -231,6 +231,16 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
 	return og_net_header_add(&t->fields, og_slice(line, n), &t->err) < 0 ? 0 : n;
 }
 
+static void tell_head(struct og_net_transfer *t, long status)
+{
+	struct og_net_response res = { .status = (unsigned)status, .headers = &t->fields };
+	og_net_cb head = t->head;
+
+	t->head = NULL;
+	if (head)
+		head(t->arg, &res);
+}
+
 static size_t on_body(char *p, size_t size, size_t count, void *arg)
 {
 	struct og_net_transfer *t = arg;
@@ -246,13 +256,14 @@ static size_t on_body(char *p, size_t size, size_t count, void *arg)
 			og_buf_append(&t->body, p, OG_MIN(n, OG_NET_ERROR_BODY - t->body.len));
 		return t->body.failed ? 0 : n;
 	}
+	tell_head(t, status);
 	if (n > t->max_bytes - t->received) {
 		t->too_large = true;
 		return 0;
 	}
 	t->received += n;
 	if (t->sink)
-		return og_fd_write_all(t->sink_fd, og_slice(p, n), &t->err) < 0 ? 0 : n;
+		return og_fd_pwrite_all(t->sink_fd, og_slice(p, n), t->sink_at + t->received - n, &t->err) < 0 ? 0 : n;
 	og_buf_append(&t->body, p, n);
 	return og_buf_ok(&t->body, &t->err) < 0 ? 0 : n;
 }
@@ -686,6 +697,8 @@ static int copy_request(struct og_net_transfer *t, const struct og_net_request *
 	t->may_resend = req->may_resend;
 	t->sink = req->sink;
 	t->sink_fd = req->sink_fd;
+	t->sink_at = req->sink_at;
+	t->head = req->head;
 	t->max_bytes = req->max_bytes ? req->max_bytes : BODY_MAX;
 	snprintf(t->host, sizeof(t->host), "%.*s", OG_FMT(host));
 	if (!req->nparts)

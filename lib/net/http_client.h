@@ -35,6 +35,13 @@ struct og_net_header {
 	const char *name, *value;	/* no CR, LF or NUL in either */
 };
 
+struct og_net_response;
+/*
+ * A completion; or, as `head`, a look at status and header fields when the first bytes of a 2xx body are there (outcome and body mean nothing
+ * then): from within libcurl, so that no call of this header is allowed in it but og_net_header_find.
+ */
+typedef void (*og_net_cb)(void *arg, const struct og_net_response *res);
+
 struct og_net_request {
 	const char *method;		/* "GET", "HEAD", "PUT", ... */
 	const char *url;		/* sent as it stands: nothing in it is squeezed or escaped */
@@ -50,8 +57,10 @@ struct og_net_request {
 	/* A body that was sent on a connection which then turned out dead is sent again only if this is set. */
 	bool may_resend;
 	uint64_t max_bytes;		/* of the answer's body; 0: 1 MiB */
-	int sink_fd;			/* >= 0 and sink: the body of a 2xx answer is written here, not kept */
+	int sink_fd;			/* >= 0 and sink: the body of a 2xx answer is written here from sink_at on, not kept */
+	uint64_t sink_at;
 	bool sink;
+	og_net_cb head;			/* see og_net_cb */
 	unsigned connect_ms;		/* names, connection, TLS; 0: 5,000 */
 	unsigned stall_s;		/* without a byte in either direction; 0: 30 */
 	unsigned total_ms;		/* 0: no limit */
@@ -76,8 +85,6 @@ struct og_net_response {
 	uint64_t received;		/* bytes of the body, also with sink */
 	const struct og_buf *headers;	/* og_net_header_find */
 };
-
-typedef void (*og_net_cb)(void *arg, const struct og_net_response *res);
 
 /* Once per process, by main, before threads start. */
 int og_net_global_init(struct og_error *err) OG_MUST_CHECK;

@@ -1,4 +1,4 @@
-/* The S3 back end: set-up, get, head, puts. */
+/* The S3 back end: set-up, get, head, small puts. */
 #include "config.h"
 
 #include "store/s3_private.h"
@@ -15,6 +15,7 @@
 #define PATIENCE_MS 180000u
 #define GET_MAX (UINT64_C(1024) * OG_MIB)
 #define MULTI_MIN (UINT64_C(64) * OG_MIB)
+#define RANGE_BYTES (UINT64_C(8) * OG_MIB)
 
 /* ---- operations ---- */
 
@@ -42,7 +43,7 @@ static const char *action(enum og_store_op op)
 	return "?";
 }
 
-static void op_free(struct s3_op *op)
+void s3_op_free(struct s3_op *op)
 {
 	struct s3_op **at = &op->s->ops;
 
@@ -52,6 +53,7 @@ static void op_free(struct s3_op *op)
 		*at = op->next;
 	s3_many_free(op);
 	s3_multi_free(op);
+	s3_ranges_free(op);
 	if (op->begin)
 		event_free(op->begin);
 	og_fd_close(&op->fd);
@@ -65,7 +67,7 @@ static void op_free(struct s3_op *op)
 void s3_op_end(struct s3_op *op, struct og_store_result *res)
 {
 	op->cb(op->arg, res);
-	op_free(op);
+	s3_op_free(op);
 }
 
 void s3_op_fail(struct s3_op *op, int code, const struct og_error *why)
@@ -124,8 +126,7 @@ bool s3_op_call(struct s3_op *op, const char *method, const char *key, void (*do
 	return false;
 }
 
-/* The ETag, as it came. false: the operation has ended. */
-static bool take_tag(struct s3_op *op, const struct og_net_response *res, struct og_store_tag *tag)
+bool s3_take_tag(struct s3_op *op, const struct og_net_response *res, struct og_store_tag *tag)
 {
 	const char *etag;
 	struct og_error err = { 0 };
@@ -164,7 +165,7 @@ static void on_head(struct s3_call *c, void *arg)
 		return;
 	}
 	res.size = length_of(c->res);
-	if (take_tag(op, c->res, &res.tag))
+	if (s3_take_tag(op, c->res, &res.tag))
 		s3_op_end(op, &res);
 }
 
@@ -176,8 +177,7 @@ static void head_begin(struct s3_op *op)
 
 /* ---- get ---- */
 
-/* "bytes 3-6/10", "bytes 3-6/" + star, "bytes " + star + "/10". What is not said stays. */
-static bool content_range(const struct og_net_response *res, uint64_t *first, uint64_t *size)
+bool s3_content_range(const struct og_net_response *res, uint64_t *first, uint64_t *size)
 {
 	const char *text, *slash, *dash;
 	uint64_t n;
@@ -204,7 +204,7 @@ static int cut(struct s3_op *op, const struct og_net_response *res, struct og_st
 	out->body = res->body;
 	out->size = op->req.offset + res->body.len;
 	if (res->status == 206) {
-		if (!content_range(res, &first, &out->size) || first != op->req.offset)
+		if (!s3_content_range(res, &first, &out->size) || first != op->req.offset)
 			return og_error_set(err, OG_ERR_IO, "the answer is another range than was asked for");
 		if (out->body.len > op->req.len)
 			out->body.len = (size_t)op->req.len;
@@ -227,11 +227,7 @@ static void end_get(struct s3_op *op, const struct og_net_response *r)
 	struct og_error err = { 0 };
 	uint64_t max = op->req.max_bytes ? op->req.max_bytes : GET_MAX;
 
-	if (op->req.want_fd) {
-		res.size = r->received;
-		res.fd = op->fd;
-		op->fd = -1;
-	} else if (cut(op, r, &res, &err) < 0) {
+	if (cut(op, r, &res, &err) < 0) {
 		s3_op_fail(op, err.code, &err);
 		return;
 	} else if (res.body.len > max) {
@@ -239,13 +235,8 @@ static void end_get(struct s3_op *op, const struct og_net_response *r)
 		s3_op_fail(op, err.code, &err);
 		return;
 	}
-	if (!take_tag(op, r, &res.tag)) {
-		og_fd_close(&res.fd);
-		return;
-	}
-	op->cb(op->arg, &res);
-	og_fd_close(&res.fd);
-	op_free(op);
+	if (s3_take_tag(op, r, &res.tag))
+		s3_op_end(op, &res);
 }
 
 static void on_get(struct s3_call *c, void *arg)
@@ -258,7 +249,7 @@ static void on_get(struct s3_call *c, void *arg)
 		end_get(op, c->res);
 	} else if (c->cls == S3_RANGE) {
 		res.size = 0;
-		(void)content_range(c->res, &first, &res.size);
+		(void)s3_content_range(c->res, &first, &res.size);
 		s3_op_end(op, &res);
 	} else {
 		op_fail_call(op, c);
@@ -281,24 +272,18 @@ static void set_range(struct s3_op *op)
 static void get_begin(struct s3_op *op)
 {
 	uint64_t max = op->req.max_bytes ? op->req.max_bytes : GET_MAX;
-	struct og_error err = { 0 };
 
-	if (!op->req.want_fd && op->req.len == 0) {	/* no such range can be written */
+	if (op->req.want_fd) {
+		s3_ranges_begin(op);
+		return;
+	}
+	if (op->req.len == 0) {	/* no such range can be written */
 		head_begin(op);
 		return;
 	}
 	if (!s3_op_call(op, "GET", op->req.key, on_get))
 		return;
-	if (op->req.want_fd) {
-		if (og_memfd_new("og-object", &op->fd, &err) < 0) {
-			s3_call_drop(op->call);
-			s3_op_fail(op, err.code, &err);
-			return;
-		}
-		op->call->net.sink = true;
-		op->call->net.sink_fd = op->fd;
-		max = op->req.max_bytes ? op->req.max_bytes : UINT64_MAX;
-	} else if (op->req.offset || op->req.len != OG_STORE_TO_END) {
+	if (op->req.offset || op->req.len != OG_STORE_TO_END) {
 		set_range(op);
 		max = GET_MAX;	/* checked when it is there: a store may send all of it */
 	}
@@ -488,7 +473,7 @@ static void s3_submit(struct og_store *store, const struct og_store_req *req, og
 		op->begin = event_new(store->base, -1, 0, on_begin, op);
 	if (!op || !op->begin || copy_request(op, req) < 0) {
 		if (op)
-			op_free(op);
+			s3_op_free(op);
 		og_error_nomem(&err);
 		og_store_defer(store, err.code, &err, cb, arg);
 		return;
@@ -506,7 +491,7 @@ static void s3_free(struct og_store *store)
 	while (s->calls)
 		s3_call_drop(s->calls);
 	while (s->ops)
-		op_free(s->ops);
+		s3_op_free(s->ops);
 	og_aws_creds_free(s->creds);
 	og_net_free(s->net);
 	og_sigv4_fini(&s->signer);
@@ -601,6 +586,7 @@ struct og_store *og_store_s3_new(const struct og_store_s3_config *config, struct
 	}
 	s->store.read_only = config->read_only;
 	s->patience_ms = config->patience_ms ? config->patience_ms : PATIENCE_MS;
+	s->range_bytes = config->range_bytes ? config->range_bytes : RANGE_BYTES;
 	if (set_up(s, config, err) == 0)
 		return &s->store;
 	og_error_prefix(err, "failed to initialize s3 storage for '%s': ", config->uri);

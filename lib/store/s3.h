@@ -3,8 +3,9 @@
  *
  * Puts if absent send If-None-Match: *, puts if match If-Match with the ETag; they are sent once: an answer that does not tell
  * (5xx, 409, reset, time-out) is OG_ERR_UNKNOWN, and the caller repeats. All else is repeated here, with growing random
- * delays, for as long as the store's patience lasts. A put of 64 MiB and more goes in parts of 8 MiB. A get with want_fd comes in
- * a memfd. Objects whose keys are none of store/store.h are not listed.
+ * delays, for as long as the store's patience lasts. A put of 64 MiB and more goes in parts of 8 MiB. A get with want_fd
+ * comes in ranges of 8 MiB, several at a time (of one object, and of all together), each under the ETag that the first one brought, written where it
+ * belongs as it arrives; a store that answers otherwise is asked once more, for the whole object. Objects whose keys are none of store/store.h are not listed.
  *
  * Messages: "storage read failed for 's3://bucket/key': HTTP 403 AccessDenied: ... (request id ...)".
  */
@@ -19,6 +20,7 @@ struct og_store_s3_config {
 	struct event_base *base;
 	const struct og_aws_settings *settings;	/* copied */
 	unsigned patience_ms;		/* how long a request may take with all its repetitions; 0: 180,000 */
+	uint64_t range_bytes;		/* of a get with want_fd; 0: 8 MiB */
 	bool read_only;
 };
 

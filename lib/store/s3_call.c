@@ -332,6 +332,13 @@ static bool fix_region(struct s3_call *c, const struct og_net_response *res)
 	return true;
 }
 
+static void on_head(void *arg, const struct og_net_response *res)
+{
+	struct s3_call *c = arg;
+
+	c->head(c, res, c->arg);
+}
+
 static void on_response(void *arg, const struct og_net_response *res)
 {
 	struct s3_call *c = arg;
@@ -453,20 +460,13 @@ static int transmit(struct s3_call *c, const struct og_sigv4_result *sig, const 
 	r.no_verify = c->s->no_verify;
 	if (!r.total_ms && strcmp(c->method, "GET") != 0 && r.len <= SMALL_BODY && !r.stall_s)
 		r.total_ms = SMALL_MS;
+	if (c->head)
+		r.head = on_head;
 	c->tries++;
+	c->s->store.http_requests++;
 	c->transfer = og_net_start(c->s->net, &r, on_response, c, err);
 	og_buf_fini(&url);
 	return c->transfer ? 0 : err->code;
-}
-
-static int reset_sink(struct s3_call *c, struct og_error *err)
-{
-	int e;
-
-	if (!c->net.sink || (ftruncate(c->net.sink_fd, 0) == 0 && lseek(c->net.sink_fd, 0, SEEK_SET) == 0))
-		return 0;
-	e = errno;
-	return og_error_sys(err, e, "a temporary file");
 }
 
 static void on_key(void *arg, const struct og_aws_key *key, const struct og_error *why)
@@ -488,7 +488,7 @@ static void on_key(void *arg, const struct og_aws_key *key, const struct og_erro
 	c->had_token = key && key->token;
 	snprintf(c->key_id, sizeof(c->key_id), "%s", key ? key->id : "");
 	build_path(c, &path, &query);
-	if ((rc = og_buf_ok(&path, &err)) == 0 && (rc = og_buf_ok(&query, &err)) == 0 && (rc = reset_sink(c, &err)) == 0) {
+	if ((rc = og_buf_ok(&path, &err)) == 0 && (rc = og_buf_ok(&query, &err)) == 0) {
 		call.path = path.data;
 		call.query = query.data ? query.data : "";
 		call.payload = s->unsigned_payload && s->endpoint.https ? OG_SIGV4_UNSIGNED : c->hash.s;

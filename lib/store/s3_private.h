@@ -33,6 +33,9 @@ struct s3_store {
 	bool no_batch;			/* it knows no delete of many */
 	struct s3_call *calls;
 	struct s3_op *ops;
+	struct s3_ranges *fetches;	/* oldest first */
+	unsigned ranges_in_flight;
+	uint64_t range_bytes;
 	uint64_t random;
 };
 
@@ -62,6 +65,8 @@ struct s3_call {
 	struct og_net_header headers[S3_HEADERS];	/* the same */
 	size_t nheaders;
 	struct og_net_request net;	/* body, max_bytes, sink, stall_s, total_ms */
+	/* May be NULL; of every try: see og_net_request. */
+	void (*head)(struct s3_call *c, const struct og_net_response *res, void *arg);
 	bool once;			/* no repetition after it may have been carried out, or been refused for load */
 	bool xml_answer;		/* a 200 may carry an error */
 	/* during the completion */
@@ -115,23 +120,32 @@ struct s3_op {
 	char *token;			/* list: where the next page begins */
 	struct s3_many *many;
 	struct s3_multi *multi;
+	struct s3_ranges *ranges;
 	struct s3_op *next;
 };
 
 /* Ends the operation: code 0, or the call's error under the name of the operation. Frees it. */
 void s3_op_end(struct s3_op *op, struct og_store_result *res);
+void s3_op_free(struct s3_op *op);
 void s3_op_fail(struct s3_op *op, int code, const struct og_error *why);
 /* The code of the store's interface for a call that is not S3_OK. */
 int s3_op_code(const struct s3_op *op, enum s3_class cls);
 /* false: it was ended with OG_ERR_NOMEM. */
 bool s3_op_call(struct s3_op *op, const char *method, const char *key, void (*done)(struct s3_call *c, void *arg));
 
-/* s3_list.c, s3_delete.c, s3_multi.c */
+/* The ETag, as it came. false: the operation has ended. */
+bool s3_take_tag(struct s3_op *op, const struct og_net_response *res, struct og_store_tag *tag);
+/* "bytes 3-6/10", "bytes 3-6/" + star, "bytes " + star + "/10". What is not said stays. */
+bool s3_content_range(const struct og_net_response *res, uint64_t *first, uint64_t *size);
+
+/* s3_list.c, s3_delete.c, s3_multi.c, s3_ranges.c */
 void s3_list_begin(struct s3_op *op);
 void s3_delete_begin(struct s3_op *op);
 void s3_many_free(struct s3_op *op);
 void s3_multi_begin(struct s3_op *op);
 void s3_multi_free(struct s3_op *op);
+void s3_ranges_begin(struct s3_op *op);
+void s3_ranges_free(struct s3_op *op);
 /* For the fuzzer: one page of a list. */
 int s3_list_read(struct s3_op *op, struct og_slice xml, struct og_error *err);
 

@@ -175,6 +175,8 @@ static int check_request(const struct og_store *s, const struct og_store_req *re
 	}
 	if (!og_store_key_ok(req->key))
 		return og_error_set(err, OG_ERR_BAD, "%s: not a key", s->uri);
+	if (req->into && (req->op != OG_STORE_GET || !req->want_fd || s->local))
+		return og_error_set(err, OG_ERR_BAD, "%s: only a get with a descriptor, and of no directory, goes into another one", s->uri);
 	if (req->op == OG_STORE_PUT_MATCH && !req->tag)
 		return og_error_set(err, OG_ERR_BAD, "%s: put if match without a tag", s->uri);
 	return 0;

@@ -82,6 +82,8 @@ struct og_store_req {
 	uint64_t len;			/* OG_STORE_TO_END: all that follows */
 	uint64_t max_bytes;		/* 0: 1 GiB */
 	bool want_fd;			/* a descriptor of the whole object, readable by pread and mmap; offset, len unused */
+	bool into;			/* with want_fd, not of a local store: written into into_fd from its beginning, which stays the caller's; no other comes */
+	int into_fd;
 	bool want_tag;			/* get from offset 0 to the end, and head */
 	/* puts: parts, or the first fd_len bytes of fd (fd >= 0) */
 	const struct og_slice *parts;
@@ -118,6 +120,7 @@ struct og_store {
 	bool shared_pages;	/* og_store_page works and all users of the store are on this host */
 	bool read_only;		/* every put and delete answers OG_ERR_DENIED */
 	uint64_t requests[OG_STORE_NOPS];	/* submitted since the start; for tests and `status` */
+	uint64_t http_requests;	/* what they took, tries and parts each counted; 0 where there is no HTTP */
 	char *uri;		/* for messages; on the heap */
 	struct og_store_deferred *deferred;	/* private to store.c */
 };

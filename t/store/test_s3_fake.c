@@ -3,6 +3,7 @@
 
 #include "t/unit/suite.h"
 
+#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,7 +24,7 @@ static unsigned turn;
 static void open_store(const char *uri, bool sign)
 {
 	struct og_aws_settings set = { 0 };
-	struct og_store_s3_config c = { .uri = uri, .base = base, .settings = &set, .patience_ms = 5000 };
+	struct og_store_s3_config c = { .uri = uri, .base = base, .settings = &set, .patience_ms = 5000, .range_bytes = 4 };
 
 	set.endpoint_s3 = fake.url;
 	if (sign) {
@@ -368,6 +369,294 @@ START_TEST(a_body_that_is_cut_comes_again_from_its_beginning)
 }
 END_TEST
 
+/* ---- get, into a descriptor, in ranges of four bytes ---- */
+
+static const char *object, *object_tag;
+static unsigned conditions, plain;
+static struct evhttp_request *held;
+
+/* A good store with this object. */
+static void serve_range(struct evhttp_request *req)
+{
+	const char *want = fake_header(req, "Range"), *match = fake_header(req, "If-Match");
+	size_t size = strlen(object), first, last;
+	char range[80], text[64];
+
+	conditions += *match != '\0';
+	plain += *want == '\0';
+	if (object_tag)
+		fake_set(req, "ETag", object_tag);
+	if (*match && strcmp(match, object_tag) != 0) {
+		fault(req, 412, "PreconditionFailed");
+	} else if (!*want) {
+		fake_answer(req, 200, object);
+	} else if (sscanf(want, "bytes=%zu-%zu", &first, &last) != 2 || first >= size) {
+		snprintf(range, sizeof(range), "bytes */%zu", size);
+		fake_set(req, "Content-Range", range);
+		fault(req, 416, "InvalidRange");
+	} else {
+		last = OG_MIN(last, size - 1);
+		snprintf(range, sizeof(range), "bytes %zu-%zu/%zu", first, last, size);
+		snprintf(text, sizeof(text), "%.*s", (int)(last - first + 1), object + first);
+		fake_set(req, "Content-Range", range);
+		fake_answer(req, 206, text);
+	}
+}
+
+static void ranged(struct fake *f, struct evhttp_request *req)
+{
+	serve_range(req);
+}
+
+static bool asks_for(struct evhttp_request *req, const char *range)
+{
+	return strcmp(fake_header(req, "Range"), range) == 0;
+}
+
+/* Answers the second range when the third one has come too: whoever asked for them one by one would wait for ever. */
+static void side_by_side(struct fake *f, struct evhttp_request *req)
+{
+	if (asks_for(req, "bytes=4-7")) {
+		held = req;
+		return;
+	}
+	serve_range(req);
+	if (held && asks_for(req, "bytes=8-9")) {
+		serve_range(held);
+		held = NULL;
+	}
+}
+
+static void only_plain(struct fake *f, struct evhttp_request *req)
+{
+	plain += *fake_header(req, "Range") == '\0';
+	fake_set(req, "ETag", object_tag);
+	fake_answer(req, 200, object);
+}
+
+/* Another object while it is fetched. */
+static void replaced(struct fake *f, struct evhttp_request *req)
+{
+	if (asks_for(req, "bytes=4-7")) {
+		object = "abcdefghijklm";
+		object_tag = "\"other\"";
+	}
+	serve_range(req);
+}
+
+/* The same, and no word about conditions. */
+static void replaced_silently(struct fake *f, struct evhttp_request *req)
+{
+	evhttp_remove_header(evhttp_request_get_input_headers(req), "If-Match");
+	replaced(f, req);
+}
+
+static void whole_of_one(struct fake *f, struct evhttp_request *req)
+{
+	if (asks_for(req, "bytes=4-7"))
+		fake_answer(req, 200, object);
+	else
+		serve_range(req);
+}
+
+static void other_place(struct fake *f, struct evhttp_request *req)
+{
+	if (!asks_for(req, "bytes=4-7")) {
+		serve_range(req);
+		return;
+	}
+	fake_set(req, "ETag", object_tag);
+	fake_set(req, "Content-Range", "bytes 5-8/10");
+	fake_answer(req, 206, "5678");
+}
+
+static void too_short(struct fake *f, struct evhttp_request *req)
+{
+	if (!asks_for(req, "bytes=0-3") && !asks_for(req, "bytes=4-7")) {
+		serve_range(req);
+		return;
+	}
+	fake_set(req, "ETag", object_tag);
+	fake_set(req, "Content-Range", asks_for(req, "bytes=0-3") ? "bytes 0-3/10" : "bytes 4-7/10");
+	fake_answer(req, 206, "01");
+}
+
+static void untagged(struct fake *f, struct evhttp_request *req)
+{
+	object_tag = *fake_header(req, "Range") ? NULL : "\"t\"";
+	serve_range(req);
+}
+
+static void cut_once(struct fake *f, struct evhttp_request *req)
+{
+	struct evhttp_connection *c = evhttp_request_get_connection(req);
+	static const char cut[] = "HTTP/1.1 206 Partial Content\r\nContent-Length: 4\r\nETag: \"t\"\r\nContent-Range: bytes %s/10\r\n\r\n4";
+	bool first = asks_for(req, "bytes=0-3");
+
+	if ((!first && !asks_for(req, "bytes=4-7")) || turn == 2) {
+		serve_range(req);
+		return;
+	}
+	turn++;
+	dprintf(bufferevent_getfd(evhttp_connection_get_bufferevent(c)), cut, first ? "0-3" : "4-7");
+	evhttp_connection_free(c);
+}
+
+static void busy_lane(struct fake *f, struct evhttp_request *req)
+{
+	if (asks_for(req, "bytes=8-9") && ++turn == 1) {
+		fake_set(req, "Retry-After", "0");
+		fault(req, 503, "SlowDown");
+	} else {
+		serve_range(req);
+	}
+}
+
+static void deleted(struct fake *f, struct evhttp_request *req)
+{
+	if (asks_for(req, "bytes=0-3"))
+		serve_range(req);
+	else
+		fault(req, 404, "NoSuchKey");
+}
+
+static void count_down(void *arg, struct og_store_result *res)
+{
+	unsigned *left = arg;
+	char b[64];
+
+	ck_assert_int_eq(res->code, 0);
+	ck_assert_int_eq(pread(res->fd, b, sizeof(b), 0), 50);
+	ck_assert_int_eq(memcmp(b, object, 50), 0);
+	--*left;
+}
+
+static int get_fd(const char *what, uint64_t max)
+{
+	struct og_store_req req = { .op = OG_STORE_GET, .key = "k", .len = OG_STORE_TO_END, .want_fd = true, .max_bytes = max };
+	char b[64] = "";
+
+	turn = conditions = plain = 0;
+	object = what;
+	object_tag = "\"t\"";
+	fake.asked = 0;
+	og_buf_clear(&body);
+	if (og_store_wait(st, &req, &out, NULL, &err) < 0) {
+		ck_assert_int_eq(out.fd, -1);
+		return err.code;
+	}
+	og_buf_append(&body, b, (size_t)pread(out.fd, b, sizeof(b), 0));
+	ck_assert_uint_eq(out.size, body.len);
+	close(out.fd);
+	return 0;
+}
+
+#define DIGITS "0123456789"
+
+START_TEST(a_descriptor_is_filled_by_ranges)
+{
+	static const struct {
+		void (*handler)(struct fake *f, struct evhttp_request *req);
+		const char *object, *got;
+		unsigned asked, plain;	/* 0: any number */
+	} rows[] = {
+		{ side_by_side, DIGITS, DIGITS, 3, 0 },
+		{ side_by_side, "", "", 1, 0 },
+		{ side_by_side, "012", "012", 1, 0 },
+		{ side_by_side, "0123", "0123", 1, 0 },
+		{ only_plain, DIGITS, DIGITS, 1, 0 },
+		{ only_plain, "", "", 1, 0 },
+		{ replaced, DIGITS, "abcdefghijklm", 0, 1 },
+		{ replaced_silently, DIGITS, "abcdefghijklm", 0, 1 },
+		{ whole_of_one, DIGITS, DIGITS, 0, 1 },
+		{ other_place, DIGITS, DIGITS, 0, 1 },
+		{ too_short, DIGITS, DIGITS, 0, 1 },
+		{ untagged, DIGITS, DIGITS, 2, 1 },
+		{ cut_once, DIGITS, DIGITS, 5, 0 },
+		{ busy_lane, DIGITS, DIGITS, 4, 0 },
+	};
+
+	for (size_t i = 0; i < OG_COUNT(rows); i++) {
+		uint64_t before = st->requests[OG_STORE_GET], http = st->http_requests;
+
+		fake.handler = rows[i].handler;
+		ck_assert_msg(get_fd(rows[i].object, 0) == 0, "row %zu: %s", i, err.message);
+		ck_assert_msg(og_slice_is(og_buf_view(&body), rows[i].got), "row %zu: %.*s", i, (int)body.len, body.data);
+		ck_assert_msg(!rows[i].asked || fake.asked == rows[i].asked, "row %zu: %u requests", i, fake.asked);
+		if (rows[i].handler != only_plain)
+			ck_assert_msg(plain == rows[i].plain, "row %zu: %u without a range", i, plain);
+		ck_assert_uint_eq(st->requests[OG_STORE_GET] - before, 1);
+		ck_assert_uint_ge(st->http_requests - http, fake.asked);
+	}
+	fake.handler = side_by_side;
+	ck_assert_int_eq(get_fd(DIGITS, 10), 0);
+	ck_assert_uint_eq(conditions, 2);
+}
+END_TEST
+
+START_TEST(a_descriptor_that_cannot_be_filled)
+{
+	fake.handler = side_by_side;
+	ck_assert_int_eq(get_fd(DIGITS, 9), OG_ERR_TOO_LARGE);
+	ck_assert_uint_eq(fake.asked, 1);
+	fake.handler = only_plain;
+	ck_assert_int_eq(get_fd(DIGITS, 9), OG_ERR_TOO_LARGE);
+	fake.handler = deleted;
+	ck_assert_int_eq(get_fd(DIGITS, 0), OG_ERR_NOT_FOUND);
+	fake.handler = wrong_range;
+	ck_assert_int_eq(get_fd(DIGITS, 0), OG_ERR_IO);
+	ck_assert_ptr_nonnull(strstr(err.message, "storage read failed for 's3://b/p/q/k': the answer is none to a request for the whole object"));
+	fake.handler = always;
+	always_status = 403;
+	always_code = "AccessDenied";
+	ck_assert_int_eq(get_fd(DIGITS, 0), OG_ERR_IO);
+	ck_assert_uint_eq(fake.asked, 1);
+}
+END_TEST
+
+START_TEST(a_descriptor_of_the_caller_is_filled)
+{
+	struct og_store_req req = { .op = OG_STORE_GET, .key = "k", .len = OG_STORE_TO_END, .want_fd = true, .into = true };
+	char b[64] = "";
+
+	/* Longer than the object, as a file that was given room. */
+	ck_assert_int_eq(og_memfd_new("test", &req.into_fd, &err), 0);
+	ck_assert_int_eq(ftruncate(req.into_fd, 40), 0);
+	object = DIGITS;
+	object_tag = "\"t\"";
+	fake.handler = side_by_side;
+	ck_assert_int_eq(og_store_wait(st, &req, &out, NULL, &err), 0);
+	ck_assert_int_eq(out.fd, -1);
+	ck_assert_uint_eq(out.size, 10);
+	ck_assert_int_eq(pread(req.into_fd, b, sizeof(b), 0), 10);
+	ck_assert_str_eq(b, DIGITS);
+	close(req.into_fd);
+	/* One that cannot be written is said to be so. */
+	req.into_fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	ck_assert_int_eq(og_store_wait(st, &req, &out, NULL, &err), OG_ERR_IO);
+	ck_assert_ptr_nonnull(strstr(err.message, "No space left"));
+	close(req.into_fd);
+	req.want_fd = false;
+	ck_assert_int_eq(og_store_wait(st, &req, &out, NULL, &err), OG_ERR_BAD);
+}
+END_TEST
+
+/* More objects than may be under way at a time, each of more ranges than one may have. */
+START_TEST(many_descriptors_at_once)
+{
+	struct og_store_req req = { .op = OG_STORE_GET, .key = "k", .len = OG_STORE_TO_END, .want_fd = true };
+	unsigned left = 40;
+
+	object = DIGITS DIGITS DIGITS DIGITS DIGITS;
+	object_tag = "\"t\"";
+	fake.handler = ranged;
+	for (unsigned i = 0; i < 40; i++)
+		og_store_submit(st, &req, count_down, &left);
+	while (left)
+		event_base_loop(base, EVLOOP_ONCE);
+}
+END_TEST
+
 /* ---- put if match ---- */
 
 static void ceph(struct fake *f, struct evhttp_request *req)
@@ -647,6 +936,10 @@ static void add(TCase *tc)
 	tcase_add_test(tc, ranges);
 	tcase_add_test(tc, more_than_was_asked_for);
 	tcase_add_test(tc, a_body_that_is_cut_comes_again_from_its_beginning);
+	tcase_add_test(tc, a_descriptor_is_filled_by_ranges);
+	tcase_add_test(tc, a_descriptor_that_cannot_be_filled);
+	tcase_add_test(tc, a_descriptor_of_the_caller_is_filled);
+	tcase_add_test(tc, many_descriptors_at_once);
 	tcase_add_test(tc, quotes_that_a_store_does_not_understand);
 	tcase_add_test(tc, a_real_mismatch);
 	tcase_add_test(tc, pages_may_be_empty_and_keys_strange);

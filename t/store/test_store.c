@@ -776,11 +776,13 @@ START_TEST(a_large_put_goes_in_parts)
 		bytes[i] = (char)(i * 2654435761u >> 13);
 	ck_assert_msg(og_store_wait(st, &req, &out, NULL, &err) == 0, "%s", err.message);
 	for (int turn = 0; turn < 2; turn++) {
+		uint64_t before = st->http_requests;
 		int fd;
 
 		ck_assert_int_eq(og_store_wait(st, &fetch, &out, NULL, &err), 0);
 		fd = out.fd;
 		ck_assert_uint_eq(out.size, n);
+		ck_assert_uint_eq(st->http_requests - before, st->local ? 0 : 9);	/* of 8 MiB each, none of them twice */
 		ck_assert_int_eq(og_map_file(fd, n, &have, &err), 0);
 		ck_assert_int_eq(memcmp(have.p, bytes, n), 0);
 		og_unmap(&have);
