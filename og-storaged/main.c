@@ -64,7 +64,7 @@ static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
 		og_put_str(b, name);
 		og_put_u64(b, sd->store ? sd->store->requests[i] : 0);
 	}
-	og_put_str(b, "store_http");
+	og_put_str(b, "http_requests");
 	og_put_u64(b, sd->store ? sd->store->http_requests : 0);
 	og_put_u32(b, 1);
 	og_put_str(b, "default");
