@@ -327,6 +327,7 @@ void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_
 	}
 	og_buf_fini(&b);
 	og_arena_fini(&a);
+	bell_publish(sd);
 	/* Whoever answers a commit flushes first; for objects of other hosts this does. */
 	if (sd->flush)
 		event_active(sd->flush, EV_TIMEOUT, 0);
@@ -412,7 +413,7 @@ void graph_flush(struct storaged *sd)
 	/* It may have come up only with a first write. */
 	for (struct peer *p = sd->peers; p; p = p->next)
 		peer_send_bell(p);
-	bell = og_journal_bell_value(sd->journal);
+	bell = bell_value(sd);
 	for (i = sd->nrecents; i > 0 && sd->recents[i - 1]->seq > sd->pushed_seq; i--)
 		;
 	put_tail(&b, NULL, sd->pushed_seq, seq, bell, false, sd->recents + i, sd->nrecents - i, NULL);
@@ -421,18 +422,6 @@ void graph_flush(struct storaged *sd)
 		push_all(sd, &b);
 	og_buf_fini(&b);
 	renew_old_bases(sd);
-}
-
-void peer_send_bell(struct peer *p)
-{
-	struct og_error err = { 0 };
-	int fd;
-
-	if (p->role == OG_ROLE_BUILDER || p->bell_sent || !p->sd->journal || og_chan_state(p->chan) != OG_IPC_RUNNING)
-		return;
-	fd = og_journal_bell_fd(p->sd->journal);
-	if (fd >= 0 && og_chan_send(p->chan, OG_IPC_BELL, NULL, fd, &err) == 0)
-		p->bell_sent = true;
 }
 
 /* ---- how new ---- */
@@ -600,7 +589,7 @@ static void answer_head(struct opener *o, const struct base *b, bool moving)
 	int rc;
 
 	h.seq = moving ? og_journal_state(sd->journal)->seq : b->state->seq;
-	h.bell = og_journal_bell_value(sd->journal);
+	h.bell = bell_value(sd);
 	rc = put_types(o, b, &h, &err);
 	if (rc == 0) {
 		og_wire_put_head(&buf, &h);
@@ -785,7 +774,7 @@ static void answer_tail(struct catcher *c, struct peer *p, const struct og_branc
 	while (i > 0 && sd->recents[i - 1]->seq > c->c.seq)
 		i--;
 	if (!reopen)
-		put_tail(&buf, &br->id, c->c.seq, seq, og_journal_bell_value(sd->journal), false, sd->recents + i, sd->nrecents - i, &br->id);
+		put_tail(&buf, &br->id, c->c.seq, seq, bell_value(sd), false, sd->recents + i, sd->nrecents - i, &br->id);
 	if (!reopen && buf.len > TAIL_MAX) {
 		b->delta_rows = UINT64_MAX / 2;
 		og_buf_clear(&buf);
@@ -917,8 +906,7 @@ static void on_opened(void *arg, struct og_journal *j, const struct og_error *er
 		start_poll(sd);
 		if (!sd->flush)
 			sd->flush = event_new(sd->child.base, -1, 0, on_flush, sd);
-		for (struct peer *p = sd->peers; p; p = p->next)
-			peer_send_bell(p);
+		bell_opened(sd);
 	}
 	for (; o; o = next) {
 		next = o->next;
@@ -974,4 +962,5 @@ void graph_close(struct storaged *sd)
 	sd->flush = sd->leave = sd->poll = NULL;
 	og_journal_close(sd->journal);
 	sd->journal = NULL;
+	bell_publish(sd);
 }

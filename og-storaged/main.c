@@ -121,6 +121,7 @@ static void finish(struct storaged *sd)
 	og_store_free(sd->store);	/* waits for puts that read a job's descriptor */
 	jobs_free(sd);
 	images_free(sd);
+	bell_free(sd);
 	og_child_fini(&sd->child);
 	free(sd->uri);
 	free(sd->path);
@@ -136,6 +137,7 @@ int main(int argc, char **argv)
 
 	if (!sd)
 		return 1;
+	sd->page_fd = -1;
 	if (og_child_start(&sd->child, argc, argv, &ops, sd, &err) < 0 || read_settings(sd, &err) < 0)
 		return og_child_abort(&sd->child, &err);
 	set_budget(sd);

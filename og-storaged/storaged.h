@@ -6,6 +6,7 @@
  * open.c     the store by its URI
  * peer.c     channels, who may ask what
  * head.c     states: the base of a branch (what images are made of), commits above it, pushes
+ * bell.c     the pages that tell workers whether there is anything new
  * write.c    commits, segments, init, maintenance
  * images.c   the cache of images, requests for them
  * job.c      the builder's jobs: inputs, outputs, folding
@@ -100,6 +101,9 @@ struct storaged {
 	struct recent **recents;
 	size_t nrecents, cap_recents;
 	struct event *flush;		/* pushes that wait for the bell */
+	uint64_t *page;			/* what this host shows, where there is no shared doorbell; or NULL */
+	int page_fd;
+	uint64_t epoch;			/* of graphs opened here, one after the other */
 	uint64_t pushed_seq;
 	uint64_t looked_us, opened_us;	/* CLOCK_BOOTTIME: what the store held then is in the state; when opening began */
 	uint64_t max_staleness_us, poll_us;
@@ -136,12 +140,18 @@ void graph_open(struct storaged *sd);
 void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_event *ev);
 void graph_flush(struct storaged *sd);		/* sends what was applied to all peers */
 void graph_close(struct storaged *sd);
-void peer_send_bell(struct peer *p);
 struct content *content_find(struct storaged *sd, uint32_t type_id, const struct og_wire_hash128 *key);
 /* Registers (or finds) the content of a table. NULL: no memory. */
 struct content *content_of(struct storaged *sd, const struct og_table *t, const struct og_schema_state *schema);
 extern const struct og_journal_hooks storaged_hooks;
 struct og_journal_config storaged_config(struct storaged *sd);
+
+/* bell.c */
+void bell_opened(struct storaged *sd);		/* there is a journal: all peers get the bell's descriptor */
+void bell_publish(struct storaged *sd);		/* after each object, before anybody is told of it */
+uint64_t bell_value(const struct storaged *sd);	/* that belongs to the journal's present state */
+void bell_free(struct storaged *sd);
+void peer_send_bell(struct peer *p);
 
 /* write.c */
 int on_commit(void *arg, struct og_ipc_msg *m, struct og_error *err);

@@ -96,7 +96,7 @@ static void answer_committed(struct pending *w, const struct og_commit_result *r
 
 	if (rec->commit.has_merged)
 		c.merged = rec->commit.merged_commit;
-	og_wire_put_committed(&b, &c, og_journal_bell_value(w->sd->journal));
+	og_wire_put_committed(&b, &c, bell_value(w->sd));
 	pending_answer(w, OG_IPC_COMMITTED, &b, -1);
 	og_buf_fini(&b);
 }

@@ -171,7 +171,7 @@ struct og_ulid og_graph_id(const struct og_graph *g)
 
 /* ---- freshness ---- */
 
-static bool slot_fresh(const struct slot *s)
+static bool slot_fresh(const struct slot *s, enum og_look look)
 {
 	const struct og_graph *g = s->graph;
 
@@ -179,7 +179,9 @@ static bool slot_fresh(const struct slot *s)
 		return false;
 	if (s->by_commit)
 		return true;
-	return g->bell && __atomic_load_n(g->bell, __ATOMIC_ACQUIRE) == s->line->bell;
+	if (!g->bell || (g->bell_of_host && look != OG_LOOK_HOST))
+		return false;
+	return __atomic_load_n(g->bell, __ATOMIC_ACQUIRE) == s->line->bell;
 }
 
 static void slot_serve(struct slot *s, struct waiter *w)
@@ -206,7 +208,7 @@ static void slot_looked(struct slot *s)
 	s->asking = false;
 	if (!s->waiting)
 		return;
-	if (slot_fresh(s)) {
+	if (slot_fresh(s, OG_LOOK_NEW)) {
 		w = s->waiting;
 		s->waiting = NULL;
 		slot_serve(s, w);
@@ -416,7 +418,7 @@ static void sweep_unknown(struct og_graph *g, struct slot *keep)
 
 enum og_look og_graph_look(const struct og_graph *g, enum og_look wanted)
 {
-	return g->bell ? OG_LOOK_NEW : wanted;
+	return g->bell && !g->bell_of_host ? OG_LOOK_NEW : wanted;
 }
 
 void og_graph_state(struct og_graph *g, enum og_look look, struct og_slice branch, struct og_slice commit, og_snap_cb cb, void *arg)
@@ -437,7 +439,7 @@ void og_graph_state(struct og_graph *g, enum og_look look, struct og_slice branc
 	}
 	sweep_unknown(g, s);
 	s->used = ++g->clock;
-	if (slot_fresh(s)) {
+	if (slot_fresh(s, look)) {
 		struct og_snap *snap;
 
 		if (!s->snap)
@@ -495,10 +497,18 @@ int og_graph_on_head_moved(struct og_graph *g, struct og_ipc_msg *m, struct og_e
 
 int og_graph_on_bell(struct og_graph *g, struct og_ipc_msg *m, struct og_error *err)
 {
+	struct og_reader r;
 	uint64_t size;
+	uint8_t kind;
 	void *p;
 	int e;
 
+	r = og_reader_init(m->body);
+	kind = og_read_u8(&r);
+	if (og_reader_end(&r, err) < 0)
+		return err->code;
+	if (kind != OG_BELL_ALL && kind != OG_BELL_HOST)
+		return og_error_set(err, OG_ERR_PEER, "a doorbell of kind %u", kind);
 	if (og_fd_size(m->fd, &size, err) < 0)
 		return err->code;
 	if (size < sizeof(uint64_t))
@@ -509,6 +519,7 @@ int og_graph_on_bell(struct og_graph *g, struct og_ipc_msg *m, struct og_error *
 		return og_error_sys(err, e, "mapping the doorbell");
 	unmap_bell(g);
 	g->bell = p;
+	g->bell_of_host = kind == OG_BELL_HOST;
 	return 0;
 }
 

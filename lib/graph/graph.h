@@ -8,6 +8,7 @@
  *           costs a request to the store, or none where an older state will do (enum og_look).
  * Overlay:  commits since the images were built are applied to a view when a query first needs one of their types.
  * Images:   a worker gets them from og-storaged; in direct mode the process fetches the layers and builds them itself.
+ *           Where there is none og-storaged has a page of its own, which says what this host shows: OG_LOOK_HOST then costs no message.
  * Loss:     while og-storaged is away, what is at hand and newest (the doorbell stands still) is read on; all else ends with OG_ERR_UNAVAILABLE.
  *           og_graph_attach goes on with a new channel.
  *

@@ -19,6 +19,7 @@ struct og_graph {
 	bool direct;
 	struct og_ulid id;
 	const uint64_t *bell;		/* the doorbell page, or NULL */
+	bool bell_of_host;		/* it tells of this host's og-storaged alone */
 	struct slot *slots;
 	uint64_t clock;
 	struct fetch *fetches;

@@ -87,7 +87,7 @@ enum og_ipc_class {
 	M(TAIL, 13, ANSWER, OG_BY_STORAGED, LARGE, 16 * OG_MIB) \
 	/* struct og_wire_tail with at most one commit; may be dropped: the head page is the truth */ \
 	M(HEAD_MOVED, 14, PUSH, OG_BY_STORAGED, LARGE, 1 * OG_MIB) \
-	/* u32 graph; the doorbell page of the graph, to be mapped read-only */ \
+	/* u8 enum og_bell (ipc/wire.h); the page, to be mapped read-only */ \
 	M(BELL, 15, PUSH, OG_BY_STORAGED, FD, OG_IPC_INLINE_MAX) \
 	\
 	/* struct og_wire_image -> IMAGE, FAILED */ \
@@ -170,7 +170,7 @@ enum og_ipc_class {
 /* clang-format on */
 
 /* Raised whenever a row above or a body of 1..149 changes; HELLO compares it. */
-#define OG_IPC_TABLE_VERSION 2u
+#define OG_IPC_TABLE_VERSION 3u
 
 enum og_ipc_type {
 #define OG_IPC_ENUM(name, nr, kind, by, class, limit) OG_IPC_##name = nr,

@@ -28,6 +28,12 @@ enum og_look {
 	OG_LOOK_NEW,		/* and all that any host has acknowledged so far: one look that all who wait share */
 };
 
+/* BELL: a byte, and the page: whom its value tells of. While it is the value that came with a state, that state is their newest. */
+enum og_bell {
+	OG_BELL_ALL,		/* every process that uses the store: all looks are free */
+	OG_BELL_HOST,		/* this og-storaged: OG_LOOK_HOST is free */
+};
+
 /* GRAPH_OPEN: which state. */
 struct og_wire_open {
 	struct og_slice branch;		/* name; "main" */

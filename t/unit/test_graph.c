@@ -368,6 +368,17 @@ static void fake_go(void)
 	turn();
 }
 
+static void send_bell(enum og_bell kind)
+{
+	struct og_error err = { 0 };
+	struct og_buf b = { 0 };
+
+	og_put_u8(&b, (uint8_t)kind);
+	ck_assert_int_eq(og_chan_send(fake.chan, OG_IPC_BELL, &b, fake.bell_fd, &err), 0);
+	og_buf_fini(&b);
+	turn();
+}
+
 static void connect_both(bool bell)
 {
 	struct og_chan_cfg mine = { .self = OG_ROLE_WORKER, .peer = OG_ROLE_STORAGED, .rules = worker_rules, .nrules = OG_COUNT(worker_rules),
@@ -383,7 +394,7 @@ static void connect_both(bool bell)
 	ck_assert(chan && fake.chan);
 	og_graph_attach(graph, chan);
 	if (bell)
-		ck_assert_int_eq(og_chan_send(fake.chan, OG_IPC_BELL, NULL, fake.bell_fd, &err), 0);
+		send_bell(OG_BELL_ALL);
 	turn();
 }
 
@@ -591,6 +602,44 @@ START_TEST(nothing_is_asked_while_the_bell_stands_still)
 	release(&a);
 	ck_assert_uint_eq(fake.opens, 1);
 	ck_assert_uint_eq(fake.catchups, 0);
+}
+END_TEST
+
+/* A bell of og-storaged alone says what this host has shown, and nothing about others. */
+START_TEST(the_bell_of_a_host_answers_for_the_host)
+{
+	struct asked a = { 0 };
+
+	send_bell(OG_BELL_HOST);
+	person("a");
+	ck_assert_uint_eq(rows_now(), 1);
+	og_graph_state(graph, OG_LOOK_HOST, og_slice(NULL, 0), og_slice(NULL, 0), on_state, &a);
+	ck_assert_uint_eq(a.answers, 1);	/* from within the call */
+	ck_assert_uint_eq(a.rows, 1);
+	ck_assert_uint_eq(fake.catchups, 0);
+	ck_assert_uint_eq(rows_now(), 1);
+	ck_assert_uint_eq(fake.catchups, 1);
+	og_graph_state(graph, OG_LOOK_RECENT, og_slice(NULL, 0), og_slice(NULL, 0), on_state, &a);
+	turn();
+	ck_assert_uint_eq(a.answers, 2);
+	ck_assert_uint_eq(fake.catchups, 2);
+	/* Somebody of this host wrote, and the push was dropped. */
+	person("b");
+	ring();
+	og_graph_state(graph, OG_LOOK_HOST, og_slice(NULL, 0), og_slice(NULL, 0), on_state, &a);
+	ck_assert_uint_eq(a.answers, 2);
+	turn();
+	ck_assert_uint_eq(a.answers, 3);
+	ck_assert_uint_eq(a.rows, 2);
+	ck_assert_uint_eq(fake.catchups, 3);
+	release(&a);
+}
+END_TEST
+
+START_TEST(a_bell_of_an_unknown_kind_is_refused)
+{
+	send_bell((enum og_bell)7);
+	ck_assert_ptr_null(chan);
 }
 END_TEST
 
@@ -1083,6 +1132,8 @@ static void add(TCase *tc)
 {
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, nothing_is_asked_while_the_bell_stands_still);
+	tcase_add_test(tc, the_bell_of_a_host_answers_for_the_host);
+	tcase_add_test(tc, a_bell_of_an_unknown_kind_is_refused);
 	tcase_add_test(tc, a_moved_bell_is_looked_into);
 	tcase_add_test(tc, a_push_saves_the_look);
 	tcase_add_test(tc, a_gap_in_the_pushes_is_closed);
