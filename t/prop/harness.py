@@ -52,15 +52,17 @@ def check(ok, what, *more):
 
 
 class Test:
-    """with Test("name", seconds, runs) as t: options, t.tmp, t.seed; the exit code is main()'s."""
+    """with Test("name", seconds, runs) as t: options, t.tmp, t.seed; the exit code is main()'s. `more` adds options of its own."""
 
-    def __init__(self, name, seconds, runs=10**6):
+    def __init__(self, name, seconds, runs=10**6, more=None):
         p = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
         p.add_argument("--seed", type=int, default=None, help="first seed (default: by the clock)")
         p.add_argument("--runs", type=int, default=runs, help="at most so many runs")
         p.add_argument("--seconds", type=float, default=None, help="no new run after so many (default %g)" % seconds)
         p.add_argument("--keep", action="store_true", help="leave the temporary folder")
         p.add_argument("--verbose", action="store_true")
+        if more:
+            more(p)
         self.options = p.parse_args()
         self.name = name
         # A run that is asked for by its seed is made whole, however long it takes.

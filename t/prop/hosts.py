@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 """Two servers with processes of their own on one graph, under mixed writes and kill -9 of any process of either.
 
-hosts.py [dir | s3]. From the answers alone: nothing acknowledged is lost, nothing refused is there, the branch is one line of commits in
-which real time is kept, what a host shows never goes back, and what any host acknowledged every other one shows (but for one with
---max-staleness-ms, which may be late by that).
+hosts.py [dir | s3] [--kills N]. From the answers alone: nothing acknowledged is lost, nothing is there twice, nothing refused is there, the
+branch is one line of commits in which real time is kept, what a host shows never goes back, and what any host acknowledged every other one
+shows (but for one with --max-staleness-ms, which may be late by that). --kills N: one run with so many.
 """
 import collections
+import glob
 import http.client
+import json
 import os
 import random
 import signal
@@ -30,6 +32,7 @@ ALL = "query all() { match { $i: Item } return { $i.code as k } }"
 ROW = "query row() { match { $r: Shared } return { $r.n as n } }"
 EDGES = "query edges() { match { $i: Item $i $e:of $r } return { $e.n as n, $i.code as k } }"
 WRITERS = 6             # half of them at each server
+KILLS = 6               # a run, unless told otherwise
 
 Write = collections.namedtuple("Write", "kind key n start end status commit")
 
@@ -134,9 +137,9 @@ class Hosts:
         server = self.rng.choice(self.servers)
         names = ["storaged", "storaged", "worker", "builder", "master"]
         what = self.rng.choice(names)
-        self.kills[what] += 1
         self.test.note("kill", what, "of server", self.servers.index(server))
         if what == "master":
+            self.kills[what] += 1
             server.kill()
             server.start()
             return
@@ -144,6 +147,7 @@ class Hosts:
         if pids:
             try:
                 os.kill(self.rng.choice(pids), signal.SIGKILL)
+                self.kills[what] += 1
             except ProcessLookupError:
                 pass
 
@@ -171,6 +175,23 @@ class Hosts:
         unknown = sum(w.status is None or w.status >= 500 for w in self.writes)
         check(len(made) <= top - self.first["manifest_version"] <= len(made) + unknown, "%d commits; %d acknowledged, %d unknown" % (
             top - self.first["manifest_version"], len(made), unknown))
+
+    def log(self):
+        """A directory's log, read here: each commit in one place, one chain, and what was acknowledged where it was said to be."""
+        there, parent = {}, None
+        for path in sorted(glob.glob(os.path.join(self.graph, "log", "*", "*", "*"))):
+            with open(path, "rb") as f:
+                frame = f.read(64)
+                records = json.loads(f.read(int.from_bytes(frame[8:12], "little")))["records"]
+            for r in records:
+                check(r["id"] not in there, "a record is in the log twice", r)
+                there[r["id"]] = r.get("ver")
+                check(parent in (None, r["parent"]), "the line is broken", r)
+                parent = r["id"]
+        versions = list(there.values())
+        check(versions == list(range(2, 2 + len(versions))), "versions do not rise by one")
+        for w in self.writes:
+            check(not w.commit or there.get(w.commit["graph_commit_id"]) == w.commit["manifest_version"], "acknowledged, and not in the log", w)
 
     def content(self):
         texts = [s.export() for s in self.servers]
@@ -230,9 +251,11 @@ class Hosts:
 
 def run(test, rng, folder):
     h = Hosts(test, rng, folder)
-    h.go(6)
+    h.go(test.options.kills or KILLS)
     h.line()
     h.content()
+    if test.where == "dir":
+        h.log()
     for s in h.servers:
         s.stop()
     test.servers = []
@@ -246,7 +269,9 @@ def run(test, rng, folder):
 
 if __name__ == "__main__":
     where = sys.argv.pop(1) if len(sys.argv) > 1 and sys.argv[1] in ("dir", "s3") else "dir"
-    t = Test("hosts-" + where, 20)
+    t = Test("hosts-" + where, 20, more=lambda p: p.add_argument("--kills", type=int, help="one run with so many kills"))
+    if t.options.kills:
+        t.options.runs = 1
     t.where, t.counts = where, collections.Counter()
     if where == "s3":
         t.bucket = s3.start("two servers on one bucket")
