@@ -219,11 +219,14 @@ void og_jn_pump(struct og_journal *j)
 	if (og_jn_wants_check(j) && og_jn_bell_quiet(j))
 		og_jn_confirmed(j, ++j->tick);
 	if (j->batch) {
-		/* Not known whether it landed. Reads go on, and the check that they want may tell. */
-		if (og_jn_wants_check(j))
-			og_jn_start_check(j);
-		else if (j->retry_us <= now)
+		/*
+		 * Not known whether it landed. Reads go on, and the check that they want may tell; but reads that never cease must
+		 * not keep it from being decided.
+		 */
+		if (j->retry_us <= now)
 			og_jn_retry(j);
+		else if (og_jn_wants_check(j))
+			og_jn_start_check(j);
 		else
 			og_jn_timer(j, j->retry_us);
 		return;
