@@ -32,8 +32,10 @@ struct loading {
 	struct og_selection sel;
 	struct direct d;
 	int fd;
+	off_t start;			/* of the input in fd; -1: a pipe */
 	struct og_load *load;
 	bool may_feed, done;
+	bool rewound;			/* all of it is to be fed again */
 	int rc;
 	struct progress progress;
 };
@@ -200,6 +202,21 @@ static void on_may_feed(void *arg)
 
 /* ---- feeding ---- */
 
+static int on_rewind(void *arg, struct og_error *err)
+{
+	struct loading *l = arg;
+	int e;
+
+	if (lseek(l->fd, l->start, SEEK_SET) < 0) {
+		e = errno;
+		return og_error_sys(err, e, "%s: io", arg_text(&l->c->args, "data"));
+	}
+	l->progress.bytes = l->progress.rows = 0;
+	l->may_feed = false;
+	l->rewound = true;
+	return 0;
+}
+
 static int read_piece(struct loading *l, char *p, size_t *n)
 {
 	ssize_t got;
@@ -246,6 +263,24 @@ static int feed_all(struct loading *l)
 	return rc;
 }
 
+/* All of the input, and that this was all. */
+static int feed_once(struct loading *l)
+{
+	struct og_error *err = &l->c->err;
+	int rc;
+
+	l->rewound = false;
+	rc = feed_all(l);
+	if (rc == 0 && !l->done && !l->may_feed) {
+		bool *flags[] = { &l->may_feed, &l->done };
+
+		rc = direct_wait_any(&l->d, flags, 2, err);
+	}
+	if (rc == 0 && !l->done)
+		og_load_finish(l->load);
+	return rc;
+}
+
 static int run_load(struct loading *l, const struct og_load_req *req)
 {
 	struct og_error *err = &l->c->err;
@@ -256,16 +291,13 @@ static int run_load(struct loading *l, const struct og_load_req *req)
 	load = og_load_start(l->d.ops, req, on_may_feed, on_loaded, l);
 	if (!l->done)
 		l->load = load;
-	rc = feed_all(l);
-	if (rc == 0 && !l->done && !l->may_feed) {
-		bool *flags[] = { &l->may_feed, &l->done };
+	do {
+		bool *flags[] = { &l->done, &l->rewound };
 
-		rc = direct_wait_any(&l->d, flags, 2, err);
-	}
-	if (rc == 0 && !l->done)
-		og_load_finish(l->load);
-	if (rc == 0)
-		rc = direct_wait(&l->d, &l->done, err);
+		rc = feed_once(l);
+		if (rc == 0)
+			rc = direct_wait_any(&l->d, flags, 2, err);
+	} while (rc == 0 && !l->done);
 	if (rc < 0 && l->load)
 		og_load_cancel(l->load);
 	if (rc < 0 && !l->done)
@@ -280,11 +312,14 @@ static int open_data(struct loading *l)
 
 	if (strcmp(path, "-") == 0) {
 		l->fd = STDIN_FILENO;
-		return 0;
+	} else {
+		l->fd = open(path, O_RDONLY | O_CLOEXEC);
+		e = errno;
+		if (l->fd < 0)
+			return og_error_sys(&l->c->err, e, "%s: io", path);
 	}
-	l->fd = open(path, O_RDONLY | O_CLOEXEC);
-	e = errno;
-	return l->fd < 0 ? og_error_sys(&l->c->err, e, "%s: io", path) : 0;
+	l->start = lseek(l->fd, 0, SEEK_CUR);
+	return 0;
 }
 
 static int load(struct cli *c, bool ingest)
@@ -304,6 +339,8 @@ static int load(struct cli *c, bool ingest)
 	req.branch = og_slice_str(cli_branch(c, NULL));
 	req.from = og_slice_str(from);
 	req.actor = og_slice_str(cli_actor(c));
+	if (l.start >= 0)
+		req.rewind = on_rewind;
 	rc = run_load(&l, &req);
 out:
 	if (l.fd > STDIN_FILENO)

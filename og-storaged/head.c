@@ -705,6 +705,12 @@ static void opener_go(struct opener *o)
 		opener_fail(o, &err);
 		return;
 	}
+	/* The command that og-cli carries out was given before this process was started for it: the open was its look. */
+	if (o->sd->asked_before) {
+		o->sd->asked_before = false;
+		on_confirmed(o, &err);
+		return;
+	}
 	look(o->sd, o->open.look, on_confirmed, o);
 }
 
@@ -903,6 +909,7 @@ static void on_opened(void *arg, struct og_journal *j, const struct og_error *er
 			warn_read_only(sd, j);
 		sd->pushed_seq = og_journal_state(j)->seq;
 		sd->looked_us = sd->opened_us;
+		sd->asked_before = sd->direct;
 		start_poll(sd);
 		if (!sd->flush)
 			sd->flush = event_new(sd->child.base, -1, 0, on_flush, sd);

@@ -90,6 +90,7 @@ struct storaged {
 	char *path_texts[4];
 	bool direct, stopping, ready_sent;
 	bool opening;
+	bool asked_before;		/* direct mode: the first question came, as far as its asker is concerned, before the graph was opened */
 	struct og_error open_error;	/* why there is no journal */
 	struct opener *openers;		/* requests that wait for it */
 	struct peer *peers;

@@ -69,6 +69,23 @@ int og_graph_on_image_drop(struct og_graph *g, struct og_ipc_msg *m, struct og_e
 
 /* err->code 0: snap is valid and borrowed (og_snap_ref to keep). Errors: NOT_FOUND (branch, commit), GONE, UNAVAILABLE. */
 typedef void (*og_snap_cb)(void *arg, struct og_snap *snap, const struct og_error *err);
+/*
+ * Whether an error says something about the graph. Then it must come from the newest state before a client is told, while a commit needs none: its put is
+ * its own look. Lack of memory, of time, of an answer says nothing.
+ */
+static inline bool og_graph_refusal(int code)
+{
+	switch (code) {
+	case OG_ERR_NOMEM:
+	case OG_ERR_UNAVAILABLE:
+	case OG_ERR_UNKNOWN:
+	case OG_ERR_CANCELLED:
+	case OG_ERR_TIMEOUT:
+	case OG_ERR_PEER:
+		return false;
+	}
+	return true;
+}
 /* The least look that costs no more than `wanted`: with a doorbell the newest state is as cheap as any. */
 enum og_look og_graph_look(const struct og_graph *g, enum og_look wanted);
 /* branch p NULL or "main"; commit p NULL: the head. */

@@ -161,17 +161,8 @@ static void mutate_again(struct og_op *op);
  */
 static bool look_again(struct og_op *op, int code)
 {
-	if (!op->mutation || op->look == OG_LOOK_NEW || atomic_load(&op->cancel))
+	if (!op->mutation || op->look == OG_LOOK_NEW || atomic_load(&op->cancel) || !og_graph_refusal(code))
 		return false;
-	switch (code) {
-	case OG_ERR_NOMEM:
-	case OG_ERR_UNAVAILABLE:
-	case OG_ERR_UNKNOWN:
-	case OG_ERR_CANCELLED:
-	case OG_ERR_TIMEOUT:
-	case OG_ERR_PEER:
-		return false;
-	}
 	op->look = OG_LOOK_NEW;
 	og_error_clear(&op->err);
 	mutate_again(op);

@@ -1,4 +1,4 @@
-/* Loading: the graph's part. A load reads its records, is checked against the newest state, stores its segments and commits. */
+/* Loading: the graph's part. A load reads its records, is checked against a state, stores its segments and commits. */
 #include "config.h"
 
 #include "load/load.h"
@@ -33,6 +33,10 @@ struct og_load {
 	bool finishing;			/* the input is over */
 	bool ended;			/* no chunk changes any more */
 	bool checked;			/* the verdict holds for snap */
+	bool again;			/* to be read once more, when no segment is on its way */
+	enum og_look look;		/* by which the next state is taken */
+	bool confirmed;			/* that state, or the present one, holds what was there when all of the input had come */
+	struct og_error refusal;	/* to be told if the state has not moved */
 	struct og_loader *loader;
 	unsigned puts;
 	size_t put_bytes;
@@ -168,9 +172,105 @@ static void load_done(struct og_load *l, const struct og_wire_commit *commit)
 	load_end(l);
 }
 
-/* ---- commit ---- */
+/* ---- refusals, and reading again ---- */
 
+static void begin(struct og_load *l);
 static void attempt(struct og_load *l);
+
+/* Records are read anew, by the schema of now. */
+static void read_again(struct og_load *l)
+{
+	struct og_error err = { 0 };
+
+	l->again = l->puts > 0;
+	if (l->again)
+		return;		/* their chunks are in the store's hands: on_put comes back here */
+	forget_state(l);
+	og_loader_free(l->loader);
+	l->loader = NULL;
+	l->data_at = 0;
+	l->ended = l->finishing = l->waiting = false;
+	if (l->ready && l->req.rewind(l->arg, &err) < 0)
+		load_fail(l, &err);
+	else
+		begin(l);
+}
+
+static void schema_changed(struct og_load *l)
+{
+	struct og_error err = { 0 };
+
+	if ((!l->ready || l->req.rewind) && l->tries++ < TRIES_MAX) {
+		read_again(l);
+		return;
+	}
+	og_error_set(&err, OG_ERR_CONFLICT, "the schema changed while records were read; load them again");
+	load_fail(l, &err);
+}
+
+static bool same_catalog(const struct og_catalog *a, const struct og_catalog *b)
+{
+	if (a == b)
+		return true;
+	if (a->ntypes != b->ntypes || memcmp(a->digest, b->digest, sizeof(a->digest)) != 0)
+		return false;
+	for (uint32_t i = 0; i < a->ntypes; i++)
+		if (a->types[i].id != b->types[i].id || !og_slice_eq(a->types[i].table_key, b->types[i].table_key))
+			return false;
+	return true;
+}
+
+static void no_branch(const struct og_load *l, struct og_error *e)
+{
+	struct og_slice b = l->req.branch.p ? l->req.branch : OG_SLICE("main");
+
+	if (l->req.from.p)
+		og_error_set(e, OG_ERR_UNSUPPORTED, "creating a branch while loading is not available in this version");
+	else
+		og_error_set(e, OG_ERR_NOT_FOUND, "branch '%.*s' not found; pass `from` to create it", OG_FMT(b));
+}
+
+static void no_state(struct og_load *l, const struct og_error *err)
+{
+	struct og_error e = *err;
+
+	if (e.code == OG_ERR_NOT_FOUND)
+		no_branch(l, &e);
+	load_fail(l, &e);
+}
+
+static void on_newest(void *arg, struct og_snap *snap, const struct og_error *err)
+{
+	struct og_load *l = arg;
+
+	if (!alive(l))
+		return;
+	l->look = OG_LOOK_HOST;		/* this was it */
+	if (!snap)
+		no_state(l, err);
+	else if (!same_catalog(l->loader->catalog, snap->catalog))
+		schema_changed(l);
+	else if (l->snap && (og_ulid_cmp(&l->snap->branch, &snap->branch) || og_ulid_cmp(&l->snap->commit, &snap->commit)))
+		attempt(l);
+	else
+		load_fail(l, &l->refusal);
+}
+
+/* Whatever does not become a commit says something about the graph: that must come from the newest state. */
+static void load_refuse(struct og_load *l, const struct og_error *err)
+{
+	if (l->confirmed || !og_graph_refusal(err->code)) {
+		load_fail(l, err);
+		return;
+	}
+	l->refusal = *err;
+	og_error_clear(&l->err);
+	l->confirmed = true;
+	l->busy++;
+	og_graph_state(l->graph, OG_LOOK_NEW, l->req.branch, og_slice(NULL, 0), on_newest, l);
+}
+
+/* ---- commit ---- */
 
 static void on_written(void *arg, const struct og_write_result *w)
 {
@@ -193,6 +293,11 @@ static void on_written(void *arg, const struct og_write_result *w)
 		og_error_set(&err, OG_ERR_CONFLICT, "manifest publish exhausted %u retries against concurrent writers", TRIES_MAX);
 		load_fail(l, &err);
 		return;
+	}
+	/* What no race explains is a base that was too old. */
+	if (!w->counted) {
+		l->look = OG_LOOK_NEW;
+		l->confirmed = true;
 	}
 	attempt(l);
 }
@@ -301,7 +406,7 @@ static void commit(struct og_load *l)
 		load_fail(l, &err);
 	} else {
 		l->busy++;
-		req.confirmed = true;	/* by the first look, if not by this attempt's */
+		req.confirmed = l->confirmed;
 		og_graph_commit(l->snap, &req, on_written, l);
 	}
 	og_arena_fini(&a);
@@ -333,7 +438,10 @@ static void on_put(void *arg, const struct og_wire_segment *seg, const struct og
 		return;
 	}
 	og_loader_stored(l->loader, c, seg);
-	puts_ended(l);
+	if (!l->again)
+		puts_ended(l);
+	else if (l->puts == 0)
+		read_again(l);
 }
 
 static bool may_put(const struct og_load *l, const struct load_chunk *c)
@@ -430,7 +538,7 @@ static void check_done(void *arg)
 	if (!alive(l))
 		return;
 	if (l->err.code < 0) {
-		load_fail(l, &l->err);
+		load_refuse(l, &l->err);
 		return;
 	}
 	l->checked = true;
@@ -455,18 +563,6 @@ static void on_view(void *arg, struct og_view *v, const struct og_error *err)
 	run(l, check_step, check_done);
 }
 
-static bool same_catalog(const struct og_catalog *a, const struct og_catalog *b)
-{
-	if (a == b)
-		return true;
-	if (a->ntypes != b->ntypes || memcmp(a->digest, b->digest, sizeof(a->digest)) != 0)
-		return false;
-	for (uint32_t i = 0; i < a->ntypes; i++)
-		if (a->types[i].id != b->types[i].id || !og_slice_eq(a->types[i].table_key, b->types[i].table_key))
-			return false;
-	return true;
-}
-
 static void on_state(void *arg, struct og_snap *snap, const struct og_error *err)
 {
 	struct og_load *l = arg;
@@ -476,16 +572,23 @@ static void on_state(void *arg, struct og_snap *snap, const struct og_error *err
 
 	if (!alive(l))
 		return;
+	if (!snap && !l->confirmed && og_graph_refusal(err->code)) {
+		/* Made anew meanwhile, perhaps. */
+		l->confirmed = true;
+		l->look = OG_LOOK_NEW;
+		attempt(l);
+		return;
+	}
 	if (!snap) {
 		load_fail(l, err);
 		return;
 	}
-	l->snap = og_snap_ref(snap);
+	l->look = OG_LOOK_HOST;
 	if (!same_catalog(l->loader->catalog, snap->catalog)) {
-		og_error_set(&e, OG_ERR_CONFLICT, "the schema changed while records were read; load them again");
-		load_fail(l, &e);
+		schema_changed(l);
 		return;
 	}
+	l->snap = og_snap_ref(snap);
 	if (og_load_needs(l->loader, snap->catalog, &needs, &n, &e) < 0) {
 		load_fail(l, &e);
 		return;
@@ -495,13 +598,12 @@ static void on_state(void *arg, struct og_snap *snap, const struct og_error *err
 	free(needs);
 }
 
-/* Checks and commits on the newest state. */
+/* Checks and commits. */
 static void attempt(struct og_load *l)
 {
 	forget_state(l);
 	l->busy++;
-	/* The first look was after the request came, which is enough for records that came with it; those of a stream took their time. */
-	og_graph_state(l->graph, l->ready ? OG_LOOK_NEW : OG_LOOK_HOST, l->req.branch, og_slice(NULL, 0), on_state, l);
+	og_graph_state(l->graph, l->look, l->req.branch, og_slice(NULL, 0), on_state, l);
 }
 
 /* ---- input ---- */
@@ -524,10 +626,15 @@ static void end_done(void *arg)
 	if (!alive(l))
 		return;
 	if (l->err.code < 0) {
-		load_fail(l, &l->err);
+		load_refuse(l, &l->err);
 		return;
 	}
 	l->ended = true;
+	/* What was newest when a stream began may be long past; with a doorbell it costs nothing to know. */
+	if (l->ready) {
+		l->look = og_graph_look(l->graph, OG_LOOK_HOST);
+		l->confirmed = l->look == OG_LOOK_NEW;
+	}
 	/* Stored while they are checked; with a runner that would be two threads at one chunk. */
 	l->held++;
 	if (!l->runner && send_chunks(l, &err) < 0 && !l->dead)
@@ -569,21 +676,11 @@ static void data_done(void *arg)
 	if (!alive(l))
 		return;
 	if (l->err.code < 0) {
-		load_fail(l, &l->err);
+		load_refuse(l, &l->err);
 		return;
 	}
 	l->finishing = true;
 	end_input(l);
-}
-
-static void no_branch(const struct og_load *l, struct og_error *e)
-{
-	struct og_slice b = l->req.branch.p ? l->req.branch : OG_SLICE("main");
-
-	if (l->req.from.p)
-		og_error_set(e, OG_ERR_UNSUPPORTED, "creating a branch while loading is not available in this version");
-	else
-		og_error_set(e, OG_ERR_NOT_FOUND, "branch '%.*s' not found; pass `from` to create it", OG_FMT(b));
 }
 
 static void on_first_state(void *arg, struct og_snap *snap, const struct og_error *err)
@@ -593,12 +690,17 @@ static void on_first_state(void *arg, struct og_snap *snap, const struct og_erro
 
 	if (!alive(l))
 		return;
-	if (!snap) {
-		if (e.code == OG_ERR_NOT_FOUND)
-			no_branch(l, &e);
-		load_fail(l, &e);
+	if (!snap && !l->confirmed && og_graph_refusal(e.code)) {
+		l->confirmed = true;
+		l->look = OG_LOOK_NEW;
+		begin(l);
 		return;
 	}
+	if (!snap) {
+		no_state(l, &e);
+		return;
+	}
+	l->look = OG_LOOK_HOST;
 	if (og_loader_new(snap->catalog, l->req.mode, l->req.budget, l->req.spill, &l->loader, &e) < 0) {
 		load_fail(l, &e);
 		return;
@@ -612,6 +714,12 @@ static void on_first_state(void *arg, struct og_snap *snap, const struct og_erro
 		l->ready(l->arg);
 	else
 		run(l, data_step, data_done);
+}
+
+static void begin(struct og_load *l)
+{
+	l->busy++;
+	og_graph_state(l->graph, l->look, l->req.branch, og_slice(NULL, 0), on_first_state, l);
 }
 
 static bool blank(struct og_slice s)
@@ -657,9 +765,10 @@ static struct og_load *launch(struct og_load *l)
 {
 	bool over;
 
+	l->look = l->ready ? OG_LOOK_NEW : og_graph_look(l->graph, OG_LOOK_HOST);
+	l->confirmed = l->look == OG_LOOK_NEW;
 	l->held++;
-	l->busy++;
-	og_graph_state(l->graph, OG_LOOK_NEW, l->req.branch, og_slice(NULL, 0), on_first_state, l);
+	begin(l);
 	l->held--;
 	over = l->dead;
 	settle(l);

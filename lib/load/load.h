@@ -5,6 +5,10 @@
  * Modes:   append (new ids only), merge (an id that is there is replaced as a whole), overwrite (the types in the input are replaced entirely).
  * Errors:  OG_ERR_BAD with the line of the record, OG_ERR_CONFLICT (an id that append met, with its key detail), whatever the graph answers. Nothing is
  *          written then; segments that were put meanwhile are garbage that cleanup removes.
+ * Freshness: a commit is put behind the newest object or not at all, so records are read and checked by the state that this host knows, without asking the
+ *          store: if they depend on what another host has done since, the log tells when the commit is put, and they are checked again, or, by a new
+ *          schema, read again. A refusal has no such put behind it: before one is told, the state is taken anew, and if it moved, so is the verdict. A
+ *          stream is read by a state that was confirmed after it began, as it cannot always be read twice.
  * Memory:  `budget` for the buffers and as much for the checks; the rest goes to unlinked temporary files (spill), or, where none can be made, the
  *          load ends with OG_ERR_TOO_LARGE. Three machine words a row are sorted: ids and ends are compared by their XXH3-128.
  * Threads: the loop's thread, and one of its own if asked for. With a runner, reading and checking happen off it, and callbacks still come from the loop.
@@ -48,6 +52,11 @@ struct og_load_req {
 	bool thread;			/* a thread may be started, which encodes */
 	bool spill;			/* temporary files may be made ($TMPDIR or /tmp) */
 	bool file;			/* the input is a file: bytes that are not UTF-8 are told as a reading error */
+	/*
+	 * Of a stream: the schema changed after the last byte. 0: ready() will be called, then the same bytes come again from the first one. NULL: they
+	 * cannot be had twice, and the load ends with OG_ERR_CONFLICT.
+	 */
+	int (*rewind)(void *arg, struct og_error *err);
 };
 
 struct og_load;

@@ -38,13 +38,18 @@ void graph_open(struct graph *g)
 	ck_assert_msg(og_view_build_local(g->view, types, needs, n, &err) == 0, "%s", err.message);
 }
 
-void graph_init(struct graph *g)
+void graph_init_with(struct graph *g, const char *text)
 {
 	struct og_error err = { 0 };
 
 	memset(g, 0, sizeof(*g));
-	ck_assert_msg(og_catalog_compile(og_slice_str(schema), NULL, 0, &g->catalog, &err) == 0, "%s", err.message);
+	ck_assert_msg(og_catalog_compile(og_slice_str(text), NULL, 0, &g->catalog, &err) == 0, "%s", err.message);
 	graph_open(g);
+}
+
+void graph_init(struct graph *g)
+{
+	graph_init_with(g, schema);
 }
 
 void graph_drop_layers(struct graph *g, uint32_t type)

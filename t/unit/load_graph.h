@@ -20,6 +20,7 @@ struct graph {
 };
 
 void graph_init(struct graph *g);
+void graph_init_with(struct graph *g, const char *schema);
 void graph_fini(struct graph *g);
 uint32_t graph_type(const struct graph *g, const char *table_key);
 uint64_t graph_rows(const struct graph *g, const char *table_key);

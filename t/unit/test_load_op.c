@@ -17,6 +17,8 @@ struct pending {
 	enum call call;
 	void (*fn)(void);	/* any of the callbacks */
 	void *arg;
+	enum og_look look;
+	struct og_snap *snap;
 	struct og_wire_segment seg;
 	int (*step)(void *job, uint64_t budget_us);
 	void (*done)(void *job);
@@ -42,7 +44,15 @@ struct og_graph {
 	int answers;
 	unsigned commits;
 	unsigned max_puts, puts;
+	/* What another host did since this one looked: until it looks again, or a put of its own fails for it, it shows this instead. */
+	bool behind, doorbell;
+	bool late;		/* it falls behind with its next look */
+	struct graph old;
+	struct og_snap old_snap;
+	bool born;		/* there is a branch b, of which this host may not have heard */
+	unsigned looks, runs, rewinds;
 	/* of the last commit */
+	bool confirmed;
 	bool all_keys;
 	uint32_t nstrict, nscanned, nreads, nwrites, ntables;
 };
@@ -92,20 +102,29 @@ void og_graph_state(struct og_graph *g, enum og_look look, struct og_slice branc
 
 	(void)g;
 	ck_assert_ptr_null(commit.p);
-	if (branch.p && !og_slice_is(branch, "main")) {
+	g->looks += look == OG_LOOK_NEW;
+	if (look == OG_LOOK_NEW) {
+		g->behind = g->late;
+		g->late = false;
+	}
+	if (branch.p && !og_slice_is(branch, "main") && (!g->born || g->behind)) {
 		og_error_set(&err, OG_ERR_NOT_FOUND, "branch '%.*s' not found", OG_FMT(branch));
 		cb(arg, NULL, &err);
 		return;
 	}
-	later(CALL_STATE, (void (*)(void))cb, arg);
+	later(CALL_STATE, (void (*)(void))cb, arg)->look = look;
+}
+
+enum og_look og_graph_look(const struct og_graph *g, enum og_look wanted)
+{
+	return g->doorbell ? OG_LOOK_NEW : wanted;
 }
 
 void og_graph_pin(struct og_snap *s, const struct og_need *needs, size_t n, og_view_cb cb, void *arg)
 {
-	(void)s;
 	for (size_t i = 0; i < n; i++)
-		ck_assert_ptr_eq(&f->g.catalog->types[needs[i].type->index], needs[i].type);
-	later(CALL_PIN, (void (*)(void))cb, arg);
+		ck_assert_ptr_eq(&s->catalog->types[needs[i].type->index], needs[i].type);
+	later(CALL_PIN, (void (*)(void))cb, arg)->snap = s;
 }
 
 void og_graph_segment_put(struct og_graph *g, uint32_t type_id, uint64_t rows, struct og_slice parquet, og_segment_cb cb, void *arg)
@@ -168,8 +187,13 @@ static void apply(const struct og_wire_commit_req *req)
 
 void og_graph_commit(struct og_snap *s, struct og_wire_commit_req *req, og_write_cb cb, void *arg)
 {
-	(void)s;
 	ck_assert_uint_eq(req->op, OG_WIRE_LOAD);
+	f->confirmed = req->confirmed;
+	if (s == &f->old_snap) {
+		/* Its put lost to what the other host did, which is known here from now on. */
+		f->behind = false;
+		f->again++;
+	}
 	f->all_keys = req->all_keys;
 	f->nstrict = req->nstrict;
 	f->nscanned = req->nscanned;
@@ -226,10 +250,10 @@ static bool pump(size_t which)
 		og_error_set(&err, OG_ERR_UNAVAILABLE, "away");
 	switch (p.call) {
 	case CALL_STATE:
-		((og_snap_cb)p.fn)(p.arg, fail ? NULL : &f->snap, &err);
+		((og_snap_cb)p.fn)(p.arg, fail ? NULL : f->behind && p.look != OG_LOOK_NEW ? &f->old_snap : &f->snap, &err);
 		break;
 	case CALL_PIN:
-		((og_view_cb)p.fn)(p.arg, fail ? NULL : f->g.view, &err);
+		((og_view_cb)p.fn)(p.arg, fail ? NULL : p.snap == &f->old_snap ? f->old.view : f->g.view, &err);
 		break;
 	case CALL_PUT:
 		f->puts--;
@@ -239,6 +263,7 @@ static bool pump(size_t which)
 		answer_commit(&p, fail, &err);
 		break;
 	case CALL_RUN:
+		f->runs++;
 		while (p.step(p.arg, 1) > 0)
 			;
 		p.done(p.arg);
@@ -257,11 +282,24 @@ static void begin(void)
 	ops.runner = (struct og_runner){ NULL, run_later };
 }
 
+/* Another host has done something since: here the graph is still an empty one of this schema. */
+static void fall_behind(const char *schema)
+{
+	f->behind = true;
+	graph_init_with(&f->old, schema);
+	f->old_snap.catalog = f->old.catalog;
+	f->old_snap.branch_name = OG_SLICE("main");
+	f->old_snap.commit.b[0] = 1;
+}
+
 static void end(void)
 {
 	while (pump(0))
 		;
 	ck_assert_int_eq(f->snap.refs, 0);
+	ck_assert_int_eq(f->old_snap.refs, 0);
+	if (f->old.catalog)
+		graph_fini(&f->old);
 	for (size_t i = 0; i < f->nsegs; i++)
 		free_copy(f->segs[i].bytes);
 	graph_fini(&f->g);
@@ -325,6 +363,16 @@ static char *many(int from, int rows)
 	return og_buf_take(&b);
 }
 
+static bool rewindable;
+
+static int on_rewind(void *arg, struct og_error *err)
+{
+	(void)arg;
+	(void)err;
+	f->rewinds++;
+	return 0;
+}
+
 /* Fed in pieces, with as little as fits in the budget; answers come in an order of their own. */
 static int stream(enum og_load_mode mode, const char *text, size_t piece, size_t budget, unsigned seed)
 {
@@ -332,11 +380,14 @@ static int stream(enum og_load_mode mode, const char *text, size_t piece, size_t
 	size_t len = strlen(text);
 	struct og_error err = { 0 };
 	struct og_load *l;
-	unsigned ready = 0;
+	unsigned ready = 0, rewinds;
 	int rc;
 
 	got = (struct outcome){ 0 };
+	req.rewind = rewindable ? on_rewind : NULL;
 	l = og_load_start(&ops, &req, on_ready, on_load, NULL);
+again:
+	rewinds = f->rewinds;
 	for (size_t at = 0; l && at < len; at += piece) {
 		while (got.ready == ready && !got.calls && pump(seed++ * 7919))
 			;
@@ -352,10 +403,13 @@ static int stream(enum og_load_mode mode, const char *text, size_t piece, size_t
 	}
 	while (l && got.ready == ready && !got.calls && pump(seed++ * 7919))
 		;
+	ready = got.ready;
 	if (l && !got.calls)
 		og_load_finish(l);
-	while (pump(seed++ * 7919))
+	while (f->rewinds == rewinds && pump(seed++ * 7919))
 		;
+	if (f->rewinds != rewinds)
+		goto again;
 	ck_assert_uint_eq(got.calls, 1);
 	return got.code;
 }
@@ -505,6 +559,174 @@ START_TEST(a_lost_race_is_checked_again)
 }
 END_TEST
 
+#define ONE_EDGE "{\"edge\":\"Knows\",\"from\":\"a\",\"to\":\"a\"}"
+#define ONE_NODE "{\"type\":\"Person\",\"data\":{\"slug\":\"a\"}}"
+
+/* A commit is its own look: a load that becomes one asks for no other. */
+START_TEST(a_load_asks_the_store_nothing)
+{
+	begin();
+	op_load(OG_LOAD_MERGE, ONE_NODE ONE_EDGE, 0);
+	ck_assert_int_eq(got.code, 0);
+	ck_assert_uint_eq(f->looks, 0);
+	ck_assert(!f->confirmed);
+	/* A stream is read by a state that was confirmed once, and checked by that of this host. */
+	ck_assert_int_eq(stream(OG_LOAD_MERGE, ONE_NODE, 100, 0, 0), 0);
+	ck_assert_uint_eq(f->looks, 1);
+	ck_assert(!f->confirmed);
+	f->doorbell = true;
+	op_load(OG_LOAD_MERGE, ONE_NODE, 0);
+	ck_assert_int_eq(got.code, 0);
+	ck_assert(f->confirmed);
+	ck_assert_int_eq(stream(OG_LOAD_MERGE, ONE_NODE, 100, 0, 0), 0);
+	ck_assert(f->confirmed);
+	end();
+}
+END_TEST
+
+static const char small[] = "node Person { slug: String @key } edge Knows: Person -> Person";
+
+static char *own_schema(void)
+{
+	return strndup(f->g.catalog->source.p, f->g.catalog->source.len);
+}
+
+/* What another host has made possible is not refused because this one has not heard of it. */
+START_TEST(a_refusal_comes_from_the_newest_state)
+{
+	char *schema;
+
+	for (int streamed = 0; streamed < 2; streamed++) {
+		begin();
+		op_load(OG_LOAD_MERGE, ONE_NODE, 0);
+		schema = own_schema();
+		fall_behind(schema);
+		free(schema);
+		f->looks = 0;
+		if (streamed) {
+			f->behind = false;
+			f->late = true;
+			ck_assert_int_eq(stream(OG_LOAD_MERGE, ONE_EDGE, 100, 0, 0), 0);
+			ck_assert_uint_eq(f->looks, 2);
+		} else {
+			op_load(OG_LOAD_MERGE, ONE_EDGE, 0);
+			ck_assert_uint_eq(f->looks, 1);
+			ck_assert(f->confirmed);
+		}
+		ck_assert_msg(got.code == 0, "%s", got.message);
+		ck_assert_uint_eq(graph_rows(&f->g, "edge:Knows"), 1);
+		end();
+	}
+}
+END_TEST
+
+/* Where nothing has moved the refusal stands, without another check. */
+START_TEST(a_refusal_that_stands_is_one_look)
+{
+	static const char *const bad[] = { ONE_EDGE, "{\"type\":\"Nobody\",\"data\":{}}", "no json", "{\"type\":\"Person\",\"data\":{\"slug\":\"a\",\"age\":-1}}" };
+	static const unsigned runs[] = { 3, 1, 1, 2 };	/* reading, its end, the check */
+
+	for (size_t i = 0; i < OG_COUNT(bad); i++) {
+		begin();
+		op_load(OG_LOAD_MERGE, bad[i], 0);
+		ck_assert_int_eq(got.code, OG_ERR_BAD);
+		ck_assert_uint_eq(f->looks, 1);
+		ck_assert_uint_le(f->runs, 3);
+		ck_assert_uint_ge(f->runs, runs[i]);
+		ck_assert_uint_eq(f->commits, 0);
+		end();
+	}
+}
+END_TEST
+
+/* A schema that this host has not heard of: records are read again by it, whether the old one refused them or not. */
+START_TEST(a_new_schema_is_read_by)
+{
+	static const char note[] = "{\"type\":\"Note\",\"data\":{\"text\":\"t\"}}";
+
+	begin();
+	fall_behind(small);
+	op_load(OG_LOAD_MERGE, note, 0);
+	ck_assert_msg(got.code == 0, "%s", got.message);
+	ck_assert_uint_eq(f->looks, 1);
+	ck_assert_uint_eq(graph_rows(&f->g, "node:Note"), 1);
+	end();
+	begin();
+	fall_behind(small);
+	op_load(OG_LOAD_MERGE, ONE_NODE, 0);
+	ck_assert_msg(got.code == 0, "%s", got.message);
+	ck_assert_uint_eq(graph_rows(&f->g, "node:Person"), 1);
+	ck_assert_uint_eq(f->commits, 1);
+	end();
+	/* What the new one forbids is refused, by its rules. */
+	begin();
+	fall_behind(small);
+	op_load(OG_LOAD_MERGE, "{\"type\":\"Person\",\"data\":{\"slug\":\"A A\"}}", 0);
+	ck_assert_int_eq(got.code, OG_ERR_BAD);
+	ck_assert_uint_eq(f->commits, 0);
+	end();
+}
+END_TEST
+
+static void schema_moves(void)
+{
+	f->before_commit = NULL;
+	f->snap.catalog = f->old.catalog;
+}
+
+/* A stream is read again where its bytes can be had again. */
+START_TEST(a_stream_is_rewound)
+{
+	for (int big = 0; big < 2; big++) {
+		char *text = many(0, big ? 8000 : 10);
+
+		for (rewindable = 0;; rewindable = true) {
+			char *schema;
+			int rc;
+
+			begin();
+			schema = own_schema();
+			/* The same but for a letter: another schema, by which the same records can be read. */
+			memcpy(strstr(schema, "who"), "WHO", 3);
+			fall_behind(schema);
+			free(schema);
+			f->behind = false;
+			f->again = 1;
+			f->counted = true;
+			f->before_commit = schema_moves;
+			rc = stream(OG_LOAD_APPEND, text, 4000, big ? 1u << 18 : 0, 5);
+			ck_assert_uint_eq(f->rewinds, rewindable ? 1 : 0);
+			if (rewindable)
+				ck_assert_msg(rc == 0, "%s", got.message);
+			else
+				ck_assert_str_eq(got.message, "the schema changed while records were read; load them again");
+			end();
+			if (rewindable)
+				break;
+		}
+		rewindable = false;
+		free(text);
+	}
+}
+END_TEST
+
+START_TEST(a_branch_may_be_new)
+{
+	struct og_load_req req = { .mode = OG_LOAD_MERGE, .branch = OG_SLICE("b") };
+
+	begin();
+	fall_behind(small);
+	f->born = true;
+	got = (struct outcome){ 0 };
+	ck_assert_ptr_nonnull(og_op_load(&ops, &req, OG_SLICE(ONE_NODE), on_load, NULL));
+	while (pump(0))
+		;
+	ck_assert_msg(got.code == 0, "%s", got.message);
+	ck_assert_uint_eq(f->looks, 1);
+	end();
+}
+END_TEST
+
 START_TEST(a_branch_must_exist)
 {
 	struct og_load_req req = { .mode = OG_LOAD_MERGE, .branch = OG_SLICE("b") };
@@ -620,6 +842,12 @@ static void add(TCase *tc)
 	tcase_add_test(tc, fails_at_every_answer);
 	tcase_add_test(tc, may_be_cancelled_between_any_two_answers);
 	tcase_add_test(tc, a_lost_race_is_checked_again);
+	tcase_add_test(tc, a_load_asks_the_store_nothing);
+	tcase_add_test(tc, a_refusal_comes_from_the_newest_state);
+	tcase_add_test(tc, a_refusal_that_stands_is_one_look);
+	tcase_add_test(tc, a_new_schema_is_read_by);
+	tcase_add_test(tc, a_stream_is_rewound);
+	tcase_add_test(tc, a_branch_may_be_new);
 	tcase_add_test(tc, a_branch_must_exist);
 	tcase_add_test(tc, a_file_that_is_not_text_cannot_be_read);
 	tcase_add_test(tc, an_export_comes_in_pieces);
