@@ -79,13 +79,56 @@ static void reset_state(struct og_journal *j)
 	og_lines_fini(&j->lines);
 }
 
+static void missing(struct opening *o, uint64_t seq)
+{
+	char text[128];
+
+	if (o->j->status != OG_JOURNAL_WRITABLE)
+		return;
+	snprintf(text, sizeof(text), "log object %llu: missing", (unsigned long long)seq);
+	og_jn_set_status(o->j, OG_JOURNAL_READ_ONLY, text);
+}
+
+static void opened(struct opening *o)
+{
+	og_jn_check_writer(o->j);
+	og_jn_trim_tail(o->j);
+	finish(o, NULL);
+}
+
+static void on_ckpt_object(void *arg, struct og_store_result *res)
+{
+	struct opening *o = arg;
+
+	if (!og_jn_back(o->j)) {
+		free(o);
+		return;
+	}
+	if (res->code < 0 && res->code != OG_ERR_NOT_FOUND) {
+		finish(o, res->err);
+		return;
+	}
+	if (res->code == OG_ERR_NOT_FOUND)
+		missing(o, o->names[o->at].seq);
+	opened(o);
+}
+
+/* The listing did not show the object of the checkpoint's own seq. It may be late: the store's word on one key is not. */
+static void look_for_ckpt_object(struct opening *o)
+{
+	struct og_key_text key = og_key_log(&o->j->state->graph, o->names[o->at].seq);
+	char full[OG_STORE_KEY_MAX + 1];
+
+	og_jn_ref(o->j);
+	og_store_head(o->j->store, og_jn_key(o->j, &key, full), on_ckpt_object, o);
+}
+
 /* Runs on its own, from the loop: it may close the journal. */
 static void caught_up(void *arg, const struct og_error *err)
 {
 	struct opening *o = arg;
 	struct og_journal *j = o->j;
 	struct og_error e = { 0 };
-	char text[128];
 
 	if (err->code && err->code != OG_ERR_GONE) {
 		finish(o, err);
@@ -103,16 +146,12 @@ static void caught_up(void *arg, const struct og_error *err)
 		return;
 	}
 	/* A put into a hole would succeed: whoever sees one must not write. */
-	if (o->listed > j->state->seq && j->status == OG_JOURNAL_WRITABLE) {
-		snprintf(text, sizeof(text), "log object %llu: missing", (unsigned long long)j->state->seq + 1);
-		og_jn_set_status(j, OG_JOURNAL_READ_ONLY, text);
-	} else if (o->have_ckpt && !o->saw_ckpt_seq && j->status == OG_JOURNAL_WRITABLE) {
-		snprintf(text, sizeof(text), "log object %llu: missing", (unsigned long long)o->names[o->at].seq);
-		og_jn_set_status(j, OG_JOURNAL_READ_ONLY, text);
-	}
-	og_jn_check_writer(j);
-	og_jn_trim_tail(j);
-	finish(o, NULL);
+	if (o->listed > j->state->seq)
+		missing(o, j->state->seq + 1);
+	if (o->have_ckpt && !o->saw_ckpt_seq && j->status == OG_JOURNAL_WRITABLE)
+		look_for_ckpt_object(o);
+	else
+		opened(o);
 }
 
 static void on_caught_up(void *arg, const struct og_error *err)

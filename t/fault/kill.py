@@ -151,21 +151,6 @@ def compare(ledger, text, when):
         ledger.meters[k] = {meters.get(k)}
 
 
-def victim(server, what):
-    """The pid of a child of that kind, or None. The builder is og-worker under another name."""
-    out = []
-    for pid, name in server.children():
-        try:
-            with open("/proc/%d/cmdline" % pid, "rb") as f:
-                words = f.read().decode("utf-8", "replace").split("\0")
-        except OSError:
-            continue
-        kind = "storaged" if "storaged" in name + words[0] else "builder" if "builder" in words else "worker"
-        if kind == what:
-            out.append(pid)
-    return out
-
-
 def killed_load(test, rng, ledger, graph, folder, n):
     """og-cli load beside the server, killed at any moment with what it has started; the load is whole or absent."""
     g, size = "cli-%d" % n, rng.choice([5, 300, 4000])
@@ -236,7 +221,7 @@ def run(test, rng, folder):
             until("the children of a killed og-master end", lambda: not session(old.pid), 20)
             server.start()
         else:
-            pids = victim(server, what)
+            pids = server.victims(what)
             check(pids, "no %s runs" % what)
             pid = rng.choice(pids)
             test.note("kill", what, pid)

@@ -608,6 +608,8 @@ static enum fault choose(struct request *r)
 	if (!sim_chance(b->faults))
 		return FINE;
 	f = b->directory ? dir[sim_rand(OG_COUNT(dir))] : s3[sim_rand(OG_COUNT(s3))];
+	if (r->op == OG_STORE_LIST && !b->directory && sim_rand(2))
+		f = STALE_LIST;
 	if ((f == FALSE_412 && r->op != OG_STORE_PUT_ABSENT) || (f == STALE_LIST && r->op != OG_STORE_LIST) ||
 	    (f == TWICE && r->op == OG_STORE_LIST))
 		return FINE;

@@ -278,6 +278,19 @@ class Server:
                     out.append((int(pid), text[text.index("(") + 1:text.rindex(")")]))
         return sorted(out)
 
+    def victims(self, kind):
+        """Children of one kind: worker, builder, storaged. The builder is og-worker under another name."""
+        out = []
+        for pid, name in self.children():
+            try:
+                with open("/proc/%d/cmdline" % pid, "rb") as f:
+                    words = f.read().decode("utf-8", "replace").split("\0")
+            except OSError:
+                continue
+            if kind == ("storaged" if "storaged" in name + words[0] else "builder" if "builder" in words else "worker"):
+                out.append(pid)
+        return out
+
     # --- HTTP; one kept connection a thread
 
     def connection(self):

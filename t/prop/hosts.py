@@ -135,21 +135,22 @@ class Hosts:
     def killer(self):
         """The process that is killed: any; og-master with all its own, and then it is started again."""
         server = self.rng.choice(self.servers)
-        names = ["storaged", "storaged", "worker", "builder", "master"]
-        what = self.rng.choice(names)
+        what = self.rng.choice(["storaged", "storaged", "worker", "builder", "master"])
         self.test.note("kill", what, "of server", self.servers.index(server))
         if what == "master":
-            self.kills[what] += 1
             server.kill()
             server.start()
-            return
-        pids = [pid for pid, name in server.children() if what in name]
-        if pids:
-            try:
-                os.kill(self.rng.choice(pids), signal.SIGKILL)
-                self.kills[what] += 1
-            except ProcessLookupError:
-                pass
+        else:
+            until("a %s to kill" % what, lambda: self.kill(server, what))
+        self.kills[what] += 1
+
+    def kill(self, server, what):
+        """False: there is none just now; it may have been killed a moment ago."""
+        try:
+            os.kill(self.rng.choice(server.victims(what)), signal.SIGKILL)
+            return True
+        except (IndexError, ProcessLookupError):
+            return False
 
     # --- afterwards
 
