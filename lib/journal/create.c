@@ -7,6 +7,9 @@
 
 #include "base/utf8.h"
 
+#define TRIES 5u
+#define FIRST_PAUSE_US 50000
+
 /* ---- init ---- */
 
 struct init {
@@ -45,6 +48,19 @@ static const char *format_key(struct init *i, char full[OG_STORE_KEY_MAX + 1])
 
 static void put_absent(struct init *i);
 
+static void on_pause(evutil_socket_t fd, short what, void *arg)
+{
+	put_absent(arg);
+}
+
+/* After a pause; false: that was the last time. */
+static bool put_again(struct init *i)
+{
+	struct timeval tv = { 0, FIRST_PAUSE_US << i->tries };
+
+	return ++i->tries < TRIES && event_base_once(i->config.base, -1, EV_TIMEOUT, on_pause, i, &tv) == 0;
+}
+
 static void on_read_back(void *arg, struct og_store_result *res)
 {
 	struct init *i = arg;
@@ -56,7 +72,10 @@ static void on_read_back(void *arg, struct og_store_result *res)
 		init_end(i, NULL);	/* an earlier attempt of ours, whose answer was lost */
 		return;
 	}
-	if (res->code < 0 && res->code != OG_ERR_NOT_FOUND) {
+	/* It was said to be there, and is not: ask by the put again. */
+	if (res->code == OG_ERR_NOT_FOUND && put_again(i))
+		return;
+	if (res->code < 0) {
 		init_end(i, res->err);
 		return;
 	}
@@ -78,10 +97,8 @@ static void on_put(void *arg, struct og_store_result *res)
 		return;
 	case OG_ERR_UNKNOWN:
 	case OG_ERR_UNAVAILABLE:
-		if (!res->lasting && ++i->tries < 5) {
-			put_absent(i);
+		if (!res->lasting && put_again(i))
 			return;
-		}
 		init_end(i, res->err);
 		return;
 	default:

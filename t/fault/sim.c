@@ -71,6 +71,7 @@ static size_t nheap, cap_heap;
 static uint64_t heap_nr;
 static uint64_t run_end;
 static struct event_base *running;
+static int socket_ms;
 
 int clock_gettime(clockid_t id, struct timespec *ts)
 {
@@ -84,7 +85,7 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 /* Instead of waiting, time goes on: to the loop's next timer, to what is due here, or to the end. */
 int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 {
-	int n = (int)syscall(SYS_epoll_pwait, fd, events, max, 0, NULL, 8);
+	int n = (int)syscall(SYS_epoll_pwait, fd, events, max, timeout ? socket_ms : 0, NULL, 8);
 	uint64_t to = nheap ? OG_MIN(heap[0].when, run_end) : run_end;
 
 	if (n != 0 || timeout == 0)
@@ -154,6 +155,11 @@ void sim_run(struct event_base *base, uint64_t end, const bool *stop)
 		d = take_due();
 		d.f(d.arg);
 	}
+}
+
+void sim_sockets(int ms)
+{
+	socket_ms = ms;
 }
 
 void sim_forget(void)

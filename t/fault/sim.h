@@ -30,6 +30,8 @@ bool sim_chance(double p);
 /* Between 0 and 2 * mean, mostly small, at times ten times as much. */
 uint64_t sim_delay(uint64_t mean_us);
 void sim_at(uint64_t when, void (*f)(void *arg), void *arg);
+/* How long to wait in earnest for sockets to become ready before time goes on; 0 where there are none. */
+void sim_sockets(int ms);
 /* Runs the base's events and ours until `end`, or until *stop. */
 void sim_run(struct event_base *base, uint64_t end, const bool *stop);
 /* Forgets what is due; frees nothing. */
