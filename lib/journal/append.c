@@ -464,8 +464,9 @@ static void send_put(struct og_journal *j)
 
 	j->phase = OG_JN_PUTTING;
 	j->retry_us = 0;
-	b->attempts++;
 	b->sent_tick = ++j->tick;
+	if (b->attempts++ == 0)
+		b->first_tick = b->sent_tick;
 	b->sent_us = og_monotonic_us();
 	j->stats.objects_put++;
 	og_jn_ref(j);
@@ -534,7 +535,7 @@ static void on_put(void *arg, struct og_store_result *res)
 	j->phase = OG_JN_IDLE;
 	switch (res->code) {
 	case 0:
-		og_jn_won(j);
+		og_jn_won(j, b->sent_tick);
 		return;
 	case OG_ERR_EXISTS:
 		b->unknown = true;
@@ -570,12 +571,12 @@ static void answer_landed(struct og_journal *j, struct og_jn_queue *ops, const s
 	}
 }
 
-void og_jn_won(struct og_journal *j)
+void og_jn_won(struct og_journal *j, uint64_t vacant)
 {
 	struct og_jn_batch *b = j->batch;
 	struct og_jn_object *o;
 	struct og_error err = { 0 };
-	uint64_t took = og_monotonic_us() - b->sent_us, sent = b->sent_tick;
+	uint64_t took = og_monotonic_us() - b->sent_us;
 
 	j->batch = NULL;
 	j->losses = 0;
@@ -599,8 +600,8 @@ void og_jn_won(struct og_journal *j)
 		og_jn_batch_free(b);
 		return;
 	}
-	/* The put itself asked whether anything stood at n+1, after it was sent. */
-	og_jn_confirmed(j, sent);
+	/* The put itself asked whether anything stood at n+1. */
+	og_jn_confirmed(j, vacant);
 	answer_landed(j, &b->ops, o);
 	og_jn_batch_free(b);
 	if (j->foreign_seq && j->state->seq - j->foreign_seq < 8) {

@@ -341,7 +341,8 @@ static bool take_found(struct og_journal *j, struct og_buf *bytes)
 	}
 	if (j->batch && j->batch->seq == n && og_sha256_eq(&j->batch->digest, &o->obj.digest)) {
 		og_jn_object_free(o);
-		og_jn_won(j);
+		/* Which attempt landed, and what others have put behind it since, is not known. */
+		og_jn_won(j, j->batch->first_tick);
 		j->phase = OG_JN_CHECKING;
 		return j->status == OG_JOURNAL_WRITABLE;
 	}

@@ -122,7 +122,8 @@ struct og_jn_batch {
 	struct og_slice part;
 	unsigned attempts;
 	bool unknown;			/* an attempt may still land */
-	uint64_t sent_tick, sent_us;
+	uint64_t first_tick;		/* when the first attempt left */
+	uint64_t sent_tick, sent_us;	/* the last one */
 	struct og_jn_object *object;	/* the same bytes decoded, while the store was at work; NULL: not yet */
 };
 
@@ -261,7 +262,8 @@ int og_jn_append_record(struct og_journal *j, const struct og_record *r, og_comm
 bool og_jn_start_batch(struct og_journal *j);		/* true: a put is under way */
 void og_jn_retry(struct og_journal *j);
 void og_jn_prepare(struct og_journal *j, uint64_t now);	/* what can be done before the answer to a put is */
-void og_jn_won(struct og_journal *j);			/* the batch is in the log and settled */
+/* The batch is in the log and settled; nothing stood in its place at tick `vacant`. */
+void og_jn_won(struct og_journal *j, uint64_t vacant);
 void og_jn_lost(struct og_journal *j);			/* its place is another's, which has been applied */
 void og_jn_expire(struct og_journal *j, uint64_t now);	/* deadlines; sets the next timer */
 void og_jn_fail_queue(struct og_journal *j, struct og_jn_queue *q, enum og_commit_outcome o, const struct og_error *err);

@@ -68,6 +68,71 @@ START_TEST(an_unknown_put_that_another_host_beat_is_lost)
 }
 END_TEST
 
+/* As on S3: no doorbell. */
+static void with_faults_and_no_pages(void)
+{
+	og_journal_close(a);
+	turn(10);
+	st = og_store_fault_new(st, &(struct og_fault_plan){ 0 });
+	st->shared_pages = false;
+	a = open_journal();
+}
+
+/* What landed in secret says nothing about what others put behind it. */
+START_TEST(a_put_that_landed_earlier_confirms_nothing_later)
+{
+	struct outcome made = { 0 }, o;
+	struct og_branch_req req = { .name = OG_SLICE("dock"), .cb = on_commit, .arg = &made };
+
+	with_faults_and_no_pages();
+	b = open_journal();
+	og_store_fault_set(st, &(struct og_fault_plan){ .kind = OG_FAULT_LOST_AFTER, .count = 1, .writes_only = true });
+	req.branch = bid(a, "main");
+	og_journal_branch_create(a, &req);
+	while (!og_state_branch_named(og_journal_state(b), OG_SLICE("dock")))
+		confirm(b);
+	o = branch(b, "dock", "dock", true);
+	ck_assert_int_eq(o.outcome, OG_COMMITTED);
+	/* a may have read no further than its own object; "already exists" would be a word of the past. */
+	o = branch(a, "dock", "main", false);
+	ck_assert_msg(o.outcome == OG_COMMITTED, "%s", o.message);
+	run(&made);
+	ck_assert_int_eq(made.outcome, OG_COMMITTED);
+	ck_assert_uint_eq(made.seq, 1);
+}
+END_TEST
+
+struct reader {
+	struct og_journal *j;
+	const struct outcome *until;
+};
+
+static void on_read(void *arg, const struct og_error *e)
+{
+	struct reader *r = arg;
+
+	if (!r->until->done)
+		og_journal_confirm(r->j, on_read, r);
+}
+
+START_TEST(readers_that_never_cease_do_not_keep_a_put_unknown)
+{
+	struct outcome o = { 0 };
+	struct reader r;
+	struct spec s;
+
+	with_faults_and_no_pages();
+	r = (struct reader){ .j = a, .until = &o };
+	og_journal_confirm(a, on_read, &r);
+	og_store_fault_set(st, &(struct og_fault_plan){ .kind = OG_FAULT_LOST_BEFORE, .count = 2, .writes_only = true });
+	s = on(a, "main");
+	start(&s, &o);
+	run(&o);
+	ck_assert_int_eq(o.outcome, OG_COMMITTED);
+	turn(10);
+}
+END_TEST
+
 START_TEST(a_deadline_in_the_unknown_is_told_as_unknown)
 {
 	struct outcome o = { 0 }, late = { 0 };
@@ -328,6 +393,8 @@ static void add(TCase *tc)
 {
 	tcase_add_test(tc, a_lost_answer_is_found_out);
 	tcase_add_test(tc, an_unknown_put_that_another_host_beat_is_lost);
+	tcase_add_test(tc, a_put_that_landed_earlier_confirms_nothing_later);
+	tcase_add_test(tc, readers_that_never_cease_do_not_keep_a_put_unknown);
 	tcase_add_test(tc, a_deadline_in_the_unknown_is_told_as_unknown);
 	tcase_add_test(tc, a_put_that_fails_for_sure_changes_nothing);
 	tcase_add_test(tc, a_flipped_byte_makes_the_graph_read_only_below_it);
