@@ -176,7 +176,8 @@ static int launch(struct direct *d, const char *path, int secrets_fd, enum direc
 		{ "mode", "direct" },		{ "graphs", "1" }, { "graph.0.id", "" }, { "graph.0.uri", path },
 		{ "log.level", env("RUST_LOG", "error") }, { "proc", "storaged" },
 		{ "env.HOME", env("HOME", "") }, { "env.SSL_CERT_FILE", env("SSL_CERT_FILE", "") },
-		{ "env.SSL_CERT_DIR", env("SSL_CERT_DIR", "") }, { "create", "1" },
+		{ "env.SSL_CERT_DIR", env("SSL_CERT_DIR", "") }, { "env.REQUEST_METHOD", env("REQUEST_METHOD", "") },
+		{ "create", "1" },
 	};
 	struct og_chan_cfg control = { .rules = control_rules, .nrules = OG_COUNT(control_rules), .arg = d, .closed = on_closed };
 	struct og_launch l = { .settings = settings, .nsettings = OG_COUNT(settings) - (mode != DIRECT_CREATE), .secrets_fd = secrets_fd,

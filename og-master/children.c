@@ -264,6 +264,7 @@ static void put_settings(const struct child *c, struct og_buf *b)
 	const struct master *m = c->m;
 	const struct options *o = &m->opt;
 	const char *level = getenv("RUST_LOG"), *home = getenv("HOME"), *ca = getenv("SSL_CERT_FILE"), *ca_dir = getenv("SSL_CERT_DIR");
+	const char *cgi = getenv("REQUEST_METHOD");
 	const struct setting all[] = {
 		{ "build_id", OG_BUILD_ID, 0 },
 		{ "log.level", level ? level : "info", 0 },
@@ -293,6 +294,7 @@ static void put_settings(const struct child *c, struct og_buf *b)
 		{ "env.HOME", home ? home : "", 0 },
 		{ "env.SSL_CERT_FILE", ca ? ca : "", 0 },
 		{ "env.SSL_CERT_DIR", ca_dir ? ca_dir : "", 0 },
+		{ "env.REQUEST_METHOD", cgi ? cgi : "", 0 },
 		{ "zones_fd", NULL, c->role == OG_ROLE_WORKER ? OG_CHILD_ZONES_FD : 0 },
 	};
 

@@ -45,13 +45,14 @@ static void add_path(struct storaged *sd, const char *path, enum og_path_access 
 }
 
 /* The folder too: such files are replaced by renaming. */
-static void add_folder_of(struct storaged *sd, const char *path, size_t slot)
+static void add_folder_of(struct storaged *sd, const char *path)
 {
-	if (!path)
+	char *copy = path && sd->npath_texts < OG_COUNT(sd->path_texts) ? strdup(path) : NULL;
+
+	if (!copy)
 		return;
-	sd->path_texts[slot] = strdup(path);
-	if (sd->path_texts[slot])
-		add_path(sd, dirname(sd->path_texts[slot]), OG_PATH_READ);
+	sd->path_texts[sd->npath_texts++] = copy;
+	add_path(sd, dirname(copy), OG_PATH_READ);
 }
 
 /* Where names and certificates are looked up while we run, wherever a distribution keeps them. */
@@ -64,11 +65,13 @@ static void add_network_paths(struct storaged *sd, const struct og_aws_settings 
 
 	for (size_t i = 0; i < OG_COUNT(paths); i++)
 		add_path(sd, paths[i], OG_PATH_READ);
-	add_folder_of(sd, s->ca_bundle, 0);
-	add_folder_of(sd, og_store_s3_token_file(sd->store), 1);
-	add_folder_of(sd, s->container_token_file, 2);
-	if (s->ca_dir && (sd->path_texts[3] = strdup(s->ca_dir)))
-		add_path(sd, sd->path_texts[3], OG_PATH_READ);
+	add_folder_of(sd, s->ca_bundle);
+	add_folder_of(sd, s->ca_file);
+	add_folder_of(sd, s->container_token_file);
+	for (size_t i = 0; og_store_s3_file(sd->store, i); i++)
+		add_folder_of(sd, og_store_s3_file(sd->store, i));
+	if (s->ca_dir && (sd->path_texts[sd->npath_texts] = strdup(s->ca_dir)))
+		add_path(sd, sd->path_texts[sd->npath_texts++], OG_PATH_READ);
 }
 
 static int open_s3(struct storaged *sd, struct og_error *err)

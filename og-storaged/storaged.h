@@ -85,9 +85,10 @@ struct storaged {
 	struct og_ulid host;
 	struct og_ulid_gen ids;
 	char *uri, *path;
-	struct og_lock_path paths[16];	/* what Landlock leaves */
+	struct og_lock_path paths[24];	/* what Landlock leaves */
 	size_t npaths;
-	char *path_texts[4];
+	char *path_texts[8];
+	size_t npath_texts;
 	bool direct, stopping, ready_sent;
 	bool opening;
 	bool asked_before;		/* direct mode: the first question came, as far as its asker is concerned, before the graph was opened */

@@ -1,7 +1,9 @@
 /*
  * Where credentials come from, in this order: the variables, the shared files, a web identity, a container's service, the
  * metadata service of EC2. The first that is configured is used; if it fails, that is the error. Those that expire are fetched
- * anew in time: in the background 15 minutes before their end, at latest 5 minutes before it.
+ * anew in time: in the background 15 minutes before their end; from 5 minutes before it requests wait for that, as long as it can
+ * be done. A fetch that failed is repeated after 1 s at the earliest, then after growing times. Shared files are read again by each
+ * fetch but the first, and when a service refuses a key of theirs.
  *
  * Trust:   answers of services are bounded and checked; a key with control characters is refused.
  * Memory:  keys are wiped when they are replaced.
@@ -19,6 +21,10 @@ struct og_aws_creds_config {
 	struct event_base *base;
 	struct og_net *net;			/* lives longer */
 	const struct og_aws_settings *settings;	/* lives longer */
+	/* For tests. NULL and 0: the time of day, and 1,000 ms. */
+	int64_t (*now_us)(void *arg);
+	void *clock;
+	unsigned pause_ms;			/* between the attempts of one fetch */
 };
 
 /* Chooses the source and reads the shared files. NULL with *err: what is configured cannot work. */
@@ -36,10 +42,14 @@ void og_aws_creds_drop(struct og_aws_creds *c, void *arg);
 /* A service said that the key with this id has expired: unless it was replaced meanwhile, the next get waits for a new one. */
 void og_aws_creds_expired(struct og_aws_creds *c, const char *id);
 
+/* A service does not know the key with this id, or its signature: whether the shared files hold another one by now, which the
+ * next get gives. */
+bool og_aws_creds_refused(struct og_aws_creds *c, const char *id);
+
 /* By AWS_REGION, AWS_DEFAULT_REGION or the profile; NULL: none says. */
 const char *og_aws_creds_region(const struct og_aws_creds *c);
-/* The file of a web identity, or NULL. */
-const char *og_aws_creds_token_file(const struct og_aws_creds *c);
+/* Files that are read again while this runs: the i-th, NULL behind the last. They need not exist. */
+const char *og_aws_creds_file(const struct og_aws_creds *c, size_t i);
 /* "environment", "shared files", ...; for logs. */
 const char *og_aws_creds_source(const struct og_aws_creds *c);
 

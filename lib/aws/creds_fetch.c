@@ -13,13 +13,16 @@
 #include "base/arena.h"
 #include "base/date.h"
 #include "base/fd.h"
+#include "base/log.h"
 #include "json/tree.h"
 
 #define TRIES 3u
-#define PAUSE_MS 1000u
 #define TOKEN_TTL "21600"
 #define TOKEN_LIFE_US (INT64_C(21000) * 1000000)
 #define TOKEN_FILE_MAX (16u * OG_KIB)
+#define SKEW_US (INT64_C(240) * 1000000)
+#define ROLE_PATH "/latest/meta-data/iam/security-credentials/"
+#define REGION_PATH "/latest/meta-data/placement/region"
 
 static void fetch_at(struct og_aws_creds *c);
 
@@ -38,7 +41,7 @@ static void got(struct og_aws_creds *c)
 	}
 	c->at--;
 	c->tries = 0;
-	c->fresh_file = false;
+	c->fresh_file = c->fresh_clock = false;
 	fetch_at(c);
 }
 
@@ -60,14 +63,14 @@ static void final(struct og_aws_creds *c, const struct og_error *why)
 /* Another try after a pause, or the end. */
 static void again(struct og_aws_creds *c, const struct og_error *err)
 {
-	static const struct timeval pause = { PAUSE_MS / 1000, PAUSE_MS % 1000 * 1000 };
+	struct timeval pause = { c->pause_ms / 1000, c->pause_ms % 1000 * 1000 };
 
 	if (!c->timer)
 		c->timer = event_new(c->base, -1, 0, on_pause, c);
 	if (++c->tries < TRIES && c->timer && event_add(c->timer, &pause) == 0)
 		return;
 	/* Where there has never been a metadata service there will be none in a moment. */
-	if (source(c)->kind == CREDS_METADATA && !c->have_key)
+	if ((source(c)->kind == CREDS_METADATA || c->wants_region) && !c->have_key)
 		final(c, err);
 	else
 		creds_failed(c, err);
@@ -86,7 +89,7 @@ void creds_fetch(struct og_aws_creds *c)
 {
 	c->at = c->nchain - 1;
 	c->tries = 0;
-	c->fresh_token = c->fresh_file = false;
+	c->fresh_token = c->fresh_file = c->fresh_clock = c->wants_region = false;
 	fetch_at(c);
 }
 
@@ -104,6 +107,12 @@ static void refuse_status(struct og_aws_creds *c, const char *what, const struct
 {
 	struct og_error err = { 0 };
 
+	if (res->outcome != OG_NET_ANSWERED && c->wants_region) {
+		og_error_set(&err, OG_ERR_UNAVAILABLE, "STS needs a region: set AWS_REGION. The metadata service does not tell it either: %s",
+			     res->err->message);
+		again(c, &err);
+		return;
+	}
 	if (res->outcome != OG_NET_ANSWERED) {
 		og_error_set(&err, OG_ERR_UNAVAILABLE, "%s: %s", what, res->err->message);
 		if (c->chain[c->at].kind == CREDS_METADATA && res->outcome != OG_NET_REFUSED && c->nchain == 1)
@@ -322,13 +331,46 @@ static void on_metadata_role(void *arg, const struct og_net_response *res)
 		final(c, &err);
 		return;
 	}
-	og_buf_str(&path, "/latest/meta-data/iam/security-credentials/");
+	og_buf_str(&path, ROLE_PATH);
 	og_aws_encode(&path, role);
 	if (og_buf_ok(&path, &err) < 0)
 		final(c, &err);
 	else
 		metadata_ask(c, "GET", path.data, on_metadata_key);
 	og_buf_fini(&path);
+}
+
+/* STS is asked where this machine is. */
+static void on_metadata_region(void *arg, const struct og_net_response *res)
+{
+	struct og_aws_creds *c = arg;
+	struct og_error err = { 0 };
+	struct og_slice region = res->body;
+
+	c->transfer = NULL;
+	if (metadata_renew(c, res))
+		return;
+	while (region.len && strchr(" \t\r\n", region.p[region.len - 1]))
+		region.len--;
+	if (res->outcome == OG_NET_ANSWERED && res->status == 200 && region.len && region.len < sizeof(c->sts_region) &&
+	    !memchr(region.p, '\0', region.len)) {
+		memcpy(c->sts_region, region.p, region.len);
+		c->sts_region[region.len] = '\0';
+		c->wants_region = false;
+		c->tries = 0;
+		fetch_at(c);
+		return;
+	}
+	og_error_set(&err, OG_ERR_UNAVAILABLE, "STS needs a region: set AWS_REGION. The metadata service does not tell it either");
+	again(c, &err);
+}
+
+static void metadata_get(struct og_aws_creds *c)
+{
+	if (c->wants_region)
+		metadata_ask(c, "GET", REGION_PATH, on_metadata_region);
+	else
+		metadata_ask(c, "GET", ROLE_PATH, on_metadata_role);
 }
 
 static void on_metadata_token(void *arg, const struct og_net_response *res)
@@ -341,7 +383,7 @@ static void on_metadata_token(void *arg, const struct og_net_response *res)
 	    !memchr(res->body.p, '\0', res->body.len)) {
 		memcpy(c->metadata_token, res->body.p, res->body.len);
 		c->metadata_token[res->body.len] = '\0';
-		c->metadata_token_until_us = og_now_us() + TOKEN_LIFE_US;
+		c->metadata_token_until_us = creds_now(c) + TOKEN_LIFE_US;
 	} else if (res->outcome == OG_NET_ANSWERED && (res->status == 403 || res->status == 404 || res->status == 405)) {
 		if (!c->metadata_v1) {
 			og_error_set(&err, OG_ERR_DENIED, "the metadata service has no version 2 (HTTP %u)", res->status);
@@ -353,13 +395,13 @@ static void on_metadata_token(void *arg, const struct og_net_response *res)
 		refuse_status(c, "the metadata service", res);
 		return;
 	}
-	metadata_ask(c, "GET", "/latest/meta-data/iam/security-credentials/", on_metadata_role);
+	metadata_get(c);
 }
 
 static void fetch_metadata(struct og_aws_creds *c)
 {
-	if (c->metadata_token_until_us > og_now_us())
-		metadata_ask(c, "GET", "/latest/meta-data/iam/security-credentials/", on_metadata_role);
+	if (c->metadata_token_until_us > creds_now(c))
+		metadata_get(c);
 	else
 		metadata_ask(c, "PUT", "/latest/api/token", on_metadata_token);
 }
@@ -406,6 +448,23 @@ static int read_sts(struct og_aws_creds *c, struct og_slice body, struct og_erro
 	return rc;
 }
 
+/* A signature that was refused for the hour it bears: with the server's clock, once. */
+static bool fix_skew(struct og_aws_creds *c, const struct og_net_response *res)
+{
+	int64_t s, ahead;
+
+	if (c->fresh_clock || source(c)->kind != CREDS_ROLE || (res->status != 403 && res->status != 400) || !og_net_date(res, &s))
+		return false;
+	ahead = s * 1000000 - creds_now(c);
+	if (llabs(ahead - c->sts_skew_us) < SKEW_US)
+		return false;
+	c->fresh_clock = true;
+	c->sts_skew_us = ahead;
+	og_log(OG_LOG_WARN, "aws.clock", "text=\"STS's clock differs from this host's by %lld s\"", (long long)(ahead / 1000000));
+	fetch_at(c);
+	return true;
+}
+
 static void on_sts(void *arg, const struct og_net_response *res)
 {
 	struct og_aws_creds *c = arg;
@@ -424,6 +483,8 @@ static void on_sts(void *arg, const struct og_net_response *res)
 			got(c);
 		return;
 	}
+	if (fix_skew(c, res))
+		return;
 	og_aws_fault_read(res->body, &f);
 	og_error_set(&err, OG_ERR_UNAVAILABLE, "STS: HTTP %u %s: %s (role %s)", res->status, f.code, f.message, source(c)->role_arn);
 	if (strcmp(f.code, "ExpiredTokenException") == 0 && !c->fresh_file) {
@@ -436,8 +497,14 @@ static void on_sts(void *arg, const struct og_net_response *res)
 	}
 }
 
+static const char *sts_region(const struct og_aws_creds *c)
+{
+	return c->region[0] ? c->region : c->sts_region;
+}
+
 static int sts_address(struct og_aws_creds *c, bool *https, char host[320], char path[256], struct og_error *err)
 {
+	const char *region = sts_region(c);
 	int rc;
 
 	path[0] = '\0';
@@ -447,12 +514,10 @@ static int sts_address(struct og_aws_creds *c, bool *https, char host[320], char
 			rc = og_error_set(err, OG_ERR_BAD, "AWS_ENDPOINT_URL_STS must be https");
 		return rc;
 	}
-	if (!c->region[0])
-		return og_error_set(err, OG_ERR_BAD, "STS needs a region: set AWS_REGION");
-	if (strspn(c->region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(c->region))
-		return og_error_set(err, OG_ERR_BAD, "'%s' is no region", c->region);
+	if (strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") != strlen(region))
+		return og_error_set(err, OG_ERR_BAD, "'%s' is no region", region);
 	*https = true;
-	snprintf(host, 320, "sts.%s.amazonaws.com%s", c->region, og_aws_suffix(c->region));
+	snprintf(host, 320, "sts.%s.amazonaws.com%s", region, og_aws_suffix(region));
 	return 0;
 }
 
@@ -476,8 +541,8 @@ static int sts_send(struct og_aws_creds *c, struct og_slice body, struct og_erro
 	strcat(path, strlen(path) < 255 ? "/" : "");
 	call.host = host;
 	call.path = path;
-	call.region = c->region[0] ? c->region : "us-east-1";
-	rc = og_sigv4_sign(&c->signer, &call, source(c)->kind == CREDS_ROLE ? &key : NULL, og_now_us(), &sig, err);
+	call.region = *sts_region(c) ? sts_region(c) : "us-east-1";
+	rc = og_sigv4_sign(&c->signer, &call, source(c)->kind == CREDS_ROLE ? &key : NULL, creds_now(c) + c->sts_skew_us, &sig, err);
 	for (size_t i = 0; rc == 0 && i < sig.nheaders; i++)
 		headers[req.nheaders++] = sig.headers[i];
 	snprintf(url, sizeof(url), "%s://%s%s", https ? "https" : "http", host, path);
@@ -500,6 +565,16 @@ static void fetch_sts(struct og_aws_creds *c)
 	size_t n = 0;
 	int rc = 0;
 
+	if (!c->settings->endpoint_sts && !*sts_region(c)) {
+		if (c->metadata_off) {
+			og_error_set(&err, OG_ERR_BAD, "STS needs a region: set AWS_REGION");
+			final(c, &err);
+			return;
+		}
+		c->wants_region = true;
+		fetch_metadata(c);
+		return;
+	}
 	p[n++] = (struct og_aws_param){ "Action", actions[s->kind == CREDS_ROLE] };
 	p[n++] = (struct og_aws_param){ "Version", "2011-06-15" };
 	p[n++] = (struct og_aws_param){ "RoleArn", s->role_arn };

@@ -111,7 +111,7 @@ int og_s3_endpoint(const struct og_aws_settings *s, const char *bucket, const ch
 	    (rc = og_aws_bool("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", s->ignore_endpoints, &ignore, err)) < 0)
 		return rc;
 	out->custom = s->endpoint_s3 && !ignore;
-	if (out->custom && (rc = og_aws_url_split("S3 endpoint", s->endpoint_s3, &out->https, out->host, path, err)) < 0)
+	if (out->custom && (rc = og_aws_url_split("AWS_ENDPOINT_URL_S3 (or AWS_ENDPOINT_URL)", s->endpoint_s3, &out->https, out->host, path, err)) < 0)
 		return rc;
 	if ((rc = use_virtual_host(s, out->https, bucket, &virtual, err)) < 0)
 		return rc;

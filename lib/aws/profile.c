@@ -147,3 +147,11 @@ const char *og_aws_profile_get(const struct og_aws_profiles *p, const char *prof
 			return p->v[i].value;
 	return NULL;
 }
+
+const char *og_aws_profile_with(const struct og_aws_profiles *p, const char *profile, const char *prefix)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (strcmp(p->v[i].profile, profile) == 0 && strncmp(p->v[i].key, prefix, strlen(prefix)) == 0 && *p->v[i].value)
+			return p->v[i].key;
+	return NULL;
+}

@@ -26,5 +26,7 @@ void og_aws_profiles_fini(struct og_aws_profiles *p);
 bool og_aws_profile_known(const struct og_aws_profiles *p, const char *profile);
 /* Keys in lower case. The credentials file is asked first. NULL: not set, or empty. */
 const char *og_aws_profile_get(const struct og_aws_profiles *p, const char *profile, const char *key);
+/* The first key of the profile that begins so and is not empty, or NULL. */
+const char *og_aws_profile_with(const struct og_aws_profiles *p, const char *profile, const char *prefix);
 
 #endif

@@ -75,6 +75,13 @@ void og_aws_settings_fini(struct og_aws_settings *s)
 #undef WIPE
 }
 
+const char *og_aws_http_proxy(const struct og_aws_settings *s)
+{
+	if (s->http_proxy)
+		return s->http_proxy;
+	return s->request_method ? NULL : s->http_proxy_upper;
+}
+
 bool og_aws_switch(const char *value)
 {
 	static const char *const on[] = { "1", "true", "TRUE", "True", "yes", "YES", "on", "ON" };

@@ -28,6 +28,7 @@
 	S(profile, "AWS_PROFILE") \
 	S(config_file, "AWS_CONFIG_FILE") \
 	S(credentials_file, "AWS_SHARED_CREDENTIALS_FILE") \
+	S(process_keys, "AWS_CREDENTIAL_PROCESS_KEYS") /* og-cli's word for its og-storaged: aws/process.h */ \
 	S(role_arn, "AWS_ROLE_ARN") \
 	S(role_session_name, "AWS_ROLE_SESSION_NAME") \
 	S(web_identity_token_file, "AWS_WEB_IDENTITY_TOKEN_FILE") \
@@ -39,12 +40,15 @@
 	S(metadata_endpoint, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "AWS_METADATA_ENDPOINT") \
 	S(metadata_mode, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE") \
 	S(metadata_v1, "AWS_IMDSV1_FALLBACK") \
-	S(ca_bundle, "AWS_CA_BUNDLE", "SSL_CERT_FILE") \
+	S(ca_bundle, "AWS_CA_BUNDLE") \
+	S(ca_file, "SSL_CERT_FILE") \
 	S(ca_dir, "SSL_CERT_DIR") \
 	S(https_proxy, "https_proxy", "HTTPS_PROXY") \
-	S(http_proxy, "http_proxy", "HTTP_PROXY") \
+	S(http_proxy, "http_proxy") \
+	S(http_proxy_upper, "HTTP_PROXY") /* under CGI a header field of the client's */ \
 	S(all_proxy, "all_proxy", "ALL_PROXY") \
 	S(no_proxy, "no_proxy", "NO_PROXY") \
+	S(request_method, "REQUEST_METHOD") \
 	S(home, "HOME")
 
 struct og_aws_settings {
@@ -59,6 +63,9 @@ typedef int (*og_aws_lookup)(void *arg, const char *name, char *out, size_t size
 /* Fills *s by asking for every name. Control characters in a value: OG_ERR_BAD, naming the variable. */
 int og_aws_settings_load(struct og_aws_settings *s, og_aws_lookup lookup, void *arg, struct og_error *err) OG_MUST_CHECK;
 void og_aws_settings_fini(struct og_aws_settings *s);
+
+/* The proxy for http URLs, or NULL. */
+const char *og_aws_http_proxy(const struct og_aws_settings *s);
 
 /* Switches of ours are on for 1 true TRUE True yes YES on ON, else off. */
 bool og_aws_switch(const char *value);

@@ -308,7 +308,7 @@ static void transfer_free(struct og_net_transfer *t)
 
 static enum og_net_outcome classify(struct og_net_transfer *t, CURLcode rc)
 {
-	long sent = 0;
+	long sent = 0, connect_status = 0;
 
 	if (rc == CURLE_OK)
 		return OG_NET_ANSWERED;
@@ -334,7 +334,10 @@ static enum og_net_outcome classify(struct og_net_transfer *t, CURLcode rc)
 	case CURLE_OUT_OF_MEMORY:
 		return OG_NET_REFUSED;
 	default:
-		/* A time-out while connecting: not a byte of the request has left. */
+		/* A proxy that makes no tunnel, a time-out while connecting: not a byte of the request has left. */
+		curl_easy_getinfo(t->easy, CURLINFO_HTTP_CONNECTCODE, &connect_status);
+		if (connect_status >= 300)
+			return OG_NET_NOT_SENT;
 		curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &sent);
 		return sent > 0 ? OG_NET_LOST : OG_NET_NOT_SENT;
 	}
@@ -671,10 +674,11 @@ static void set_options(struct og_net_transfer *t, const struct og_net_request *
 	curl_easy_setopt(e, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYPEER, req->no_verify ? 0L : 1L);
 	curl_easy_setopt(e, CURLOPT_SSL_VERIFYHOST, req->no_verify ? 0L : 2L);
-	if (t->net->ca_file)
+	/* Instead of the system's: what is not given must not stay at its default. */
+	if (t->net->ca_file || t->net->ca_dir) {
 		curl_easy_setopt(e, CURLOPT_CAINFO, t->net->ca_file);
-	if (t->net->ca_dir)
 		curl_easy_setopt(e, CURLOPT_CAPATH, t->net->ca_dir);
+	}
 	curl_easy_setopt(e, CURLOPT_HTTPHEADER, t->headers);
 	curl_easy_setopt(e, CURLOPT_PREREQFUNCTION, on_sending);
 	curl_easy_setopt(e, CURLOPT_PREREQDATA, t);

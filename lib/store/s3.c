@@ -517,10 +517,12 @@ static int copy_settings(struct og_aws_settings *to, const struct og_aws_setting
 
 static int make_clients(struct s3_store *s, struct og_error *err)
 {
+	const struct og_aws_settings *set = &s->settings;
 	struct og_net_config net = {
-		.base = s->store.base, .ca_file = s->settings.ca_bundle, .ca_dir = s->settings.ca_dir,
-		.https_proxy = s->settings.https_proxy, .http_proxy = s->settings.http_proxy,
-		.all_proxy = s->settings.all_proxy, .no_proxy = s->settings.no_proxy,
+		.base = s->store.base, .ca_file = set->ca_bundle ? set->ca_bundle : set->ca_file,
+		.ca_dir = set->ca_bundle ? NULL : set->ca_dir,
+		.https_proxy = set->https_proxy, .http_proxy = og_aws_http_proxy(set),
+		.all_proxy = set->all_proxy, .no_proxy = set->no_proxy,
 	};
 	struct og_aws_creds_config creds = { .base = s->store.base, .settings = &s->settings };
 
@@ -540,6 +542,8 @@ static int choose_endpoint(struct s3_store *s, struct og_error *err)
 	snprintf(s->region, sizeof(s->region), "%s", region ? region : "us-east-1");
 	if ((rc = og_s3_endpoint(&s->settings, s->bucket, s->region, &s->endpoint, err)) < 0)
 		return rc;
+	if (!region && !s->endpoint.custom)
+		s->region_state = S3_REGION_WANTED;
 	if (!s->endpoint.https) {
 		char url[400];
 
@@ -594,9 +598,9 @@ struct og_store *og_store_s3_new(const struct og_store_s3_config *config, struct
 	return NULL;
 }
 
-const char *og_store_s3_token_file(const struct og_store *s)
+const char *og_store_s3_file(const struct og_store *s, size_t i)
 {
-	return s->ops == &s3_ops ? og_aws_creds_token_file(((const struct s3_store *)s)->creds) : NULL;
+	return s->ops == &s3_ops ? og_aws_creds_file(((const struct s3_store *)s)->creds, i) : NULL;
 }
 
 bool og_store_s3_custom(const struct og_store *s)

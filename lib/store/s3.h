@@ -29,8 +29,8 @@ struct og_store *og_store_s3_new(const struct og_store_s3_config *config, struct
 /* Whether it is on a custom endpoint, whose promises are not known: see og_store_check. */
 bool og_store_s3_custom(const struct og_store *s);
 
-/* A file with a token that is read again and again, or NULL: who confines itself leaves its folder open. */
-const char *og_store_s3_token_file(const struct og_store *s);
+/* Files with credentials that are read again and again: the i-th, NULL behind the last. Who confines itself leaves their folders open. */
+const char *og_store_s3_file(const struct og_store *s, size_t i);
 
 /*
  * Whether a store honours conditions: puts a probe under a fresh name if absent, twice, then if match with a tag that cannot match,

@@ -258,9 +258,9 @@ static unsigned next_delay(struct s3_call *c, const struct og_net_response *res)
 	const char *text;
 	uint64_t s;
 
-	if (c->cls == S3_THROTTLED && res && og_net_header_find(res, "retry-after", &text) &&
+	if (res && res->outcome == OG_NET_ANSWERED && og_net_header_find(res, "retry-after", &text) &&
 	    og_parse_u64(og_slice_str(text), &s))
-		return (unsigned)OG_MIN(s, RETRY_AFTER_MAX_S) * 1000u;
+		return OG_MAX((unsigned)OG_MIN(s, RETRY_AFTER_MAX_S) * 1000u, FIRST_DELAY_MS);
 	span = span > first ? span - first : 0;
 	c->delay_ms = OG_MIN(first + (span ? (unsigned)(next_random(c->s) % (span + 1)) : 0), DELAY_MAX_MS);
 	return c->delay_ms;
@@ -287,7 +287,12 @@ static bool fix_key(struct s3_call *c, const struct og_net_response *res)
 {
 	const char *code = c->fault.code;
 
-	/* A HEAD has no body to say so. */
+	/* Another key may have been written into the file meanwhile. A HEAD has no body to say why. */
+	if (!c->fixed_key && (AMONG(code, "InvalidAccessKeyId", "SignatureDoesNotMatch") || (res->status == 403 && !code[0])) &&
+	    og_aws_creds_refused(c->s->creds, c->key_id)) {
+		c->fixed_key = true;
+		return true;
+	}
 	if (!AMONG(code, "ExpiredToken", "ExpiredTokenException", "InvalidToken", "RequestExpired") &&
 	    !(res->status == 400 && !code[0] && c->had_token && strcmp(c->method, "HEAD") == 0))
 		return false;
@@ -503,10 +508,21 @@ static void on_key(void *arg, const struct og_aws_key *key, const struct og_erro
 		fail(c, S3_FATAL, &err);
 }
 
+void s3_calls_resume(struct s3_store *s)
+{
+	for (struct s3_call *c = s->calls; c; c = c->next) {
+		if (c->waits_for_region)
+			event_active(c->timer, EV_TIMEOUT, 1);
+		c->waits_for_region = false;
+	}
+}
+
 static void send_now(struct s3_call *c)
 {
 	struct og_error err = { 0 };
 
+	if (s3_region_wait(c))
+		return;
 	if (hash_body(c, &err) < 0) {
 		fail(c, S3_FATAL, &err);
 		return;

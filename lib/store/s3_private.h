@@ -26,6 +26,8 @@ struct s3_store {
 	struct og_s3_endpoint endpoint;
 	char bucket[256], prefix[1026];	/* "" or ending in '/' */
 	char region[64];
+	enum { S3_REGION_KNOWN, S3_REGION_WANTED, S3_REGION_ASKED } region_state;
+	struct og_net_transfer *region_transfer;
 	int64_t skew_us;		/* the server's clock less ours */
 	unsigned patience_ms;
 	bool unsigned_payload, no_verify;
@@ -81,7 +83,7 @@ struct s3_call {
 	struct event *timer;
 	struct og_net_transfer *transfer;
 	struct og_sha256_text hash;
-	bool hashed, waits_for_key, had_token, fixed_key, fixed_skew, fixed_region;
+	bool hashed, waits_for_key, waits_for_region, had_token, fixed_key, fixed_skew, fixed_region;
 	char key_id[160];
 	unsigned tries;
 	uint64_t begun_us;
@@ -98,6 +100,11 @@ void s3_call_header(struct s3_call *c, const char *name, const char *value);
 void s3_call_start(struct s3_call *c);
 /* No completion any more; frees it. */
 void s3_call_drop(struct s3_call *c);
+
+/* s3_region.c: true when the bucket's region is being asked for; s3_calls_resume follows. */
+bool s3_region_wait(struct s3_call *c);
+/* Sends the calls that waited. */
+void s3_calls_resume(struct s3_store *s);
 
 /* An operation of the store. */
 struct s3_op {

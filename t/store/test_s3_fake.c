@@ -19,15 +19,18 @@ static struct fake fake;
 static struct og_error err;
 static struct og_store_result out;
 static struct og_buf body;
-static unsigned turn;
+static unsigned turn, patience_ms;
+static const char *keys_file;
 
 static void open_store(const char *uri, bool sign)
 {
 	struct og_aws_settings set = { 0 };
-	struct og_store_s3_config c = { .uri = uri, .base = base, .settings = &set, .patience_ms = 5000, .range_bytes = 4 };
+	struct og_store_s3_config c = { .uri = uri, .base = base, .settings = &set, .patience_ms = patience_ms, .range_bytes = 4 };
 
 	set.endpoint_s3 = fake.url;
-	if (sign) {
+	if (keys_file) {
+		set.credentials_file = (char *)(uintptr_t)keys_file;
+	} else if (sign) {
 		set.access_key_id = (char *)"ID";
 		set.secret_access_key = (char *)"secret";
 		set.session_token = (char *)"token";
@@ -43,6 +46,8 @@ static void setup(void)
 	ck_assert_int_eq(og_net_global_init(&err), 0);
 	base = event_base_new();
 	fake_start(&fake, base);
+	patience_ms = 5000;
+	keys_file = NULL;
 	open_store("s3://b/p/q", true);
 	turn = 0;
 }
@@ -102,6 +107,34 @@ START_TEST(what_can_be_repeated_is)
 		ck_assert_uint_eq(turn, 3);
 		ck_assert_str_eq(fake.path, "/b/p/q/k");
 	}
+}
+END_TEST
+
+static uint64_t asked_at[2];
+
+static void busy_once(struct fake *f, struct evhttp_request *req)
+{
+	asked_at[turn > 0] = og_monotonic_us();
+	if (turn++) {
+		fake_answer(req, 200, "content");
+		return;
+	}
+	fake_set(req, "Retry-After", "1");
+	fault(req, 503, "");
+}
+
+/* As long as the store says, at least; longer than we are patient: an error at once. */
+START_TEST(a_store_says_when)
+{
+	fake.handler = busy_once;
+	ck_assert_int_eq(run(OG_STORE_GET, "k"), 0);
+	ck_assert_uint_ge(asked_at[1] - asked_at[0], 990000);
+	og_store_free(st);
+	patience_ms = 900;
+	open_store("s3://b/p/q", true);
+	turn = 0;
+	ck_assert_int_eq(run(OG_STORE_GET, "k"), OG_ERR_UNAVAILABLE);
+	ck_assert_uint_eq(turn, 1);
 }
 END_TEST
 
@@ -282,6 +315,50 @@ START_TEST(an_expired_key_gets_one_more_try)
 	ck_assert_int_eq(run(OG_STORE_PUT_ABSENT, "k"), OG_ERR_IO);
 	ck_assert_uint_eq(fake.asked, 2);
 	ck_assert_msg(strstr(err.message, "HTTP 400 ExpiredToken: because (request id R7)") != NULL, "%s", err.message);
+}
+END_TEST
+
+static void knows_new(struct fake *f, struct evhttp_request *req)
+{
+	if (strstr(fake_header(req, "Authorization"), "Credential=NEW/"))
+		fake_answer(req, 200, "content");
+	else if (strcmp(f->method, "HEAD") == 0)
+		fake_answer(req, 403, "");
+	else
+		fault(req, 403, "InvalidAccessKeyId");
+}
+
+static void write_keys(const char *id)
+{
+	FILE *f = fopen(keys_file, "w");
+
+	ck_assert_ptr_nonnull(f);
+	fprintf(f, "[default]\naws_access_key_id=%s\naws_secret_access_key=s\n", id);
+	fclose(f);
+}
+
+START_TEST(a_key_that_was_replaced_in_its_file)
+{
+	static const enum og_store_op ops[] = { OG_STORE_GET, OG_STORE_HEAD, OG_STORE_PUT_ABSENT };
+	char path[] = "/tmp/og-keys-XXXXXX";
+	int fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	keys_file = path;
+	fake.handler = knows_new;
+	for (size_t i = 0; i < OG_COUNT(ops); i++) {
+		og_store_free(st);
+		write_keys("OLD");
+		open_store("s3://b/p/q", true);
+		fake.asked = 0;
+		ck_assert_int_eq(run(ops[i], "k"), OG_ERR_IO);
+		ck_assert_uint_eq(fake.asked, 1);
+		write_keys("NEW");
+		ck_assert_int_eq(run(ops[i], "k"), 0);
+		ck_assert_uint_eq(fake.asked, 3);
+	}
+	unlink(path);
 }
 END_TEST
 
@@ -926,12 +1003,14 @@ static void add(TCase *tc)
 {
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, what_can_be_repeated_is);
+	tcase_add_test(tc, a_store_says_when);
 	tcase_add_test(tc, a_put_under_a_condition_is_sent_once);
 	tcase_add_test(tc, an_answer_that_is_lost_is_not_hidden);
 	tcase_add_test(tc, nobody_there);
 	tcase_add_test(tc, another_region_is_remembered);
 	tcase_add_test(tc, a_clock_that_is_wrong_is_corrected);
 	tcase_add_test(tc, an_expired_key_gets_one_more_try);
+	tcase_add_test(tc, a_key_that_was_replaced_in_its_file);
 	tcase_add_test(tc, unsigned_requests);
 	tcase_add_test(tc, ranges);
 	tcase_add_test(tc, more_than_was_asked_for);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "aws/creds.h"
+#include "aws/process.h"
 #include "base/date.h"
 #include "base/fd.h"
 #include "http_fake.h"
@@ -22,6 +23,17 @@ static struct og_error err, got_err;
 static char got_id[200], got_secret[200], got_token[200];
 static int answers;
 static char dir[64];
+static int64_t now;			/* no test waits for the time of day */
+
+static int64_t tell_now(void *arg)
+{
+	return now;
+}
+
+static void after_s(int64_t s)
+{
+	now += s * 1000000;
+}
 
 static void setup(void)
 {
@@ -36,6 +48,7 @@ static void setup(void)
 	ck_assert_ptr_nonnull(mkdtemp(dir));
 	set = (struct og_aws_settings){ 0 };
 	set.home = dir;
+	now = og_now_us();
 }
 
 static void teardown(void)
@@ -73,7 +86,7 @@ static char *path_of(const char *name)
 
 static int open_creds(void)
 {
-	struct og_aws_creds_config c = { base, net, &set };
+	struct og_aws_creds_config c = { .base = base, .net = net, .settings = &set, .now_us = tell_now, .pause_ms = 1 };
 
 	creds = og_aws_creds_new(&c, &err);
 	return creds ? 0 : err.code;
@@ -121,7 +134,7 @@ static const char *in_minutes(int n)
 {
 	static char text[4][32];
 	static unsigned i;
-	time_t t = time(NULL) + n * 60;
+	time_t t = (time_t)(now / 1000000) + n * 60;
 	struct tm tm;
 
 	strftime(text[i % 4], sizeof(text[0]), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&t, &tm));
@@ -173,7 +186,7 @@ START_TEST(files)
 	set.profile = (char *)"sso";
 	ck_refused("profile 'sso' needs sso_session");
 	set.profile = (char *)"run";
-	ck_refused("profile 'run' needs credential_process");
+	ck_refused("profile 'run' needs credential_process, which only the command line runs");
 	/* The default has no keys: on to the next source, of which there is none. */
 	set.profile = NULL;
 	set.metadata_disabled = (char *)"TRUE";
@@ -199,16 +212,112 @@ START_TEST(files_that_may_not_be_read)
 }
 END_TEST
 
+/* Rotated keys need no restart: the files are read again when a service does not know the key. */
+START_TEST(files_that_are_rewritten)
+{
+	set.credentials_file = path_of("keys");
+	set.metadata_disabled = (char *)"1";
+	put_file("keys", "[default]\naws_access_key_id=A\naws_secret_access_key=B\n");
+	ck_assert_int_eq(open_creds(), 0);
+	ck_assert_str_eq(og_aws_creds_file(creds, 1), set.credentials_file);
+	ck_key("A", "B", "");
+	ck_assert(!og_aws_creds_refused(creds, "A"));	/* the same as before */
+	put_file("keys", "[default]\naws_access_key_id=A\naws_secret_access_key=C\n");
+	ck_key("A", "B", "");
+	ck_assert(og_aws_creds_refused(creds, "A"));
+	ck_key("A", "C", "");
+	put_file("keys", "[default]\naws_access_key_id=D\naws_secret_access_key=E\naws_session_token=F\n");
+	og_aws_creds_expired(creds, "A");
+	ck_key("D", "E", "F");
+	ck_assert(og_aws_creds_refused(creds, "A"));	/* replaced meanwhile */
+	/* Half written, or gone: the old one stays. */
+	put_file("keys", "[default]\naws_access_key_id=G\n");
+	ck_assert(!og_aws_creds_refused(creds, "D"));
+	og_aws_creds_expired(creds, "D");
+	ck_key("D", "E", "F");
+	ck_assert_int_eq(unlink(set.credentials_file), 0);
+	after_s(60);
+	og_aws_creds_expired(creds, "D");
+	ck_key("D", "E", "F");
+}
+END_TEST
+
+START_TEST(a_command_that_prints_keys)
+{
+	static const char *const bad[] = {
+		"", "[]", "{}", "{\"Version\":2,\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\"}", "{\"Version\":1,\"AccessKeyId\":\"a\"}",
+		"{\"Version\":1,\"AccessKeyId\":\"a\\n\",\"SecretAccessKey\":\"b\"}",
+		"{\"Version\":1,\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\",\"Expiration\":\"soon\"}",
+		"{\"Version\":1,\"AccessKeyId\":\"a\",\"SecretAccessKey\":\"b\",\"Expiration\":\"2020-01-01T00:00:00Z\"}",
+	};
+	char *profile, *command;
+	struct og_buf value = { 0 };
+
+	set.config_file = path_of("c");
+	put_file("c", "[profile role]\nrole_arn=r\nsource_profile=run\n[profile run]\ncredential_process=/bin/x \"a b\" --c\n"
+		      "[profile keys]\naws_access_key_id=A\naws_secret_access_key=B\ncredential_process=/bin/false\n");
+	set.profile = (char *)"keys";
+	ck_assert_int_eq(og_aws_process_needed(&set, &profile, &command, &err), 0);
+	ck_assert_ptr_null(command);
+	set.profile = (char *)"role";
+	ck_refused("profile 'run' needs credential_process");
+	ck_assert_int_eq(og_aws_process_needed(&set, &profile, &command, &err), 0);
+	ck_assert_str_eq(profile, "run");
+	ck_assert_str_eq(command, "/bin/x \"a b\" --c");
+	for (size_t i = 0; i < OG_COUNT(bad); i++) {
+		ck_assert_msg(og_aws_process_output(og_slice_str(bad[i]), profile, &value, &err) == OG_ERR_DENIED, "%s", bad[i]);
+		ck_assert_msg(strncmp(err.message, "credential_process of profile 'run': ", 37) == 0, "%s", err.message);
+	}
+	ck_assert_uint_eq(value.len, 0);
+	ck_assert_int_eq(og_aws_process_output(OG_SLICE("{\"Version\": 1, \"AccessKeyId\": \"PI\",\n\"SecretAccessKey\": \"p/\\\"s\",\n"
+							"\"SessionToken\":\"pt\"}\n"), profile, &value, &err), 0);
+	free(profile);
+	free(command);
+	set.process_keys = value.data;
+	set.profile = (char *)"run";
+	ck_assert_int_eq(open_creds(), 0);
+	ck_key("PI", "p/\"s", "pt");
+	og_aws_creds_free(creds);
+	put_file("c", "[profile run2]\ncredential_process=/bin/x\n");
+	set.profile = (char *)"run2";
+	ck_refused("holds no keys of profile 'run2'");
+	og_buf_fini(&value);
+}
+END_TEST
+
 START_TEST(roles_that_lead_nowhere)
 {
 	set.config_file = path_of("c");
 	put_file("c", "[profile a]\nrole_arn=r\nsource_profile=b\n[profile b]\nrole_arn=r\nsource_profile=a\n[profile c]\nrole_arn=r\n"
 		      "source_profile=c\n[profile d]\nrole_arn=r\nsource_profile=gone\n[profile e]\nrole_arn=r\n"
-		      "[profile f]\nrole_arn=r\nsource_profile=a\ncredential_source=Environment\n[profile g]\nrole_arn=r\ncredential_source=Moon\n");
+		      "[profile f]\nrole_arn=r\nsource_profile=a\ncredential_source=Environment\n[profile g]\nrole_arn=r\ncredential_source=Moon\n"
+		      "[profile h]\nrole_arn=r\nsource_profile=h1\n[profile h1]\nrole_arn=r\nsource_profile=h2\n[profile h2]\nrole_arn=r\nsource_profile=h3\n"
+		      "[profile h3]\nrole_arn=r\nsource_profile=h4\n[profile h4]\nrole_arn=r\nsource_profile=h5\n[profile h5]\nrole_arn=r\nsource_profile=h6\n"
+		      "[profile h6]\nrole_arn=r\nsource_profile=h7\n[profile h7]\naws_access_key_id=A\naws_secret_access_key=B\n"
+		      "[profile env]\nrole_arn=r\ncredential_source=Environment\n[profile imds]\nrole_arn=r\ncredential_source=Ec2InstanceMetadata\n"
+		      "[profile mfa]\nrole_arn=r\nsource_profile=h7\nmfa_serial=arn\n[profile sso2]\nsso_account_id=1\n"
+		      "[profile via-sso]\nrole_arn=r\nsource_profile=sso2\n");
 	set.profile = (char *)"a";
 	ck_refused("goes in a circle");
 	set.profile = (char *)"c";
 	ck_refused("profile 'c' has no aws_access_key_id");
+	set.profile = (char *)"h";
+	ck_refused("more than 7 profiles in a row");
+	set.profile = (char *)"env";
+	ck_refused("profile 'env': credential_source is Environment, but AWS_ACCESS_KEY_ID is not set");
+	set.profile = (char *)"imds";
+	set.metadata_disabled = (char *)"y";
+	ck_refused("AWS_EC2_METADATA_DISABLED is set");
+	set.metadata_disabled = NULL;
+	set.metadata_mode = (char *)"IPv7";
+	ck_refused("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: 'IPv7'");
+	set.metadata_mode = (char *)"ipv6";
+	ck_assert_int_eq(open_creds(), 0);
+	og_aws_creds_free(creds);
+	set.profile = (char *)"mfa";
+	ck_refused("profile 'mfa' needs mfa_serial");
+	set.profile = (char *)"via-sso";
+	ck_refused("profile 'sso2' needs sso_account_id");
 	set.profile = (char *)"d";
 	ck_refused("no source_profile 'gone'");
 	set.profile = (char *)"e";
@@ -268,38 +377,104 @@ START_TEST(a_container_with_a_token_that_rotates)
 }
 END_TEST
 
-static void closing(struct fake *f, struct evhttp_request *req)
+static void aging(struct fake *f, struct evhttp_request *req)
 {
-	if (turn == 0)
-		json_key(req, "OLD", in_minutes(10));
-	else if (turn == 1)
-		fake_answer(req, 404, "gone");
+	char id[16];
+
+	snprintf(id, sizeof(id), "K%u", turn);
+	if (turn)
+		json_key(req, id, in_minutes(60));
 	else
-		json_key(req, "NEW", in_minutes(60));
+		fake_answer(req, 404, "gone");
 }
 
-START_TEST(the_old_key_goes_on_while_it_can)
+/* Lets a fetch in the background end. */
+static void settle(unsigned asked)
 {
-	set.container_full_uri = fake.url;
-	fake.handler = closing;
-	turn = 0;
-	ck_assert_int_eq(open_creds(), 0);
-	ck_key("OLD", "s", "t");
-	turn = 1;
-	ck_key("OLD", "s", "t");	/* less than 15 minutes are left: one is fetched meanwhile, which fails */
-	while (fake.asked < 2)
+	while (fake.asked < asked)
 		event_base_loop(base, EVLOOP_ONCE);
 	for (int i = 0; i < 20; i++)
 		event_base_loop(base, EVLOOP_NONBLOCK);
-	ck_key("OLD", "s", "t");
-	ck_assert_uint_eq(fake.asked, 2);	/* not again at once */
+	ck_assert_uint_eq(fake.asked, asked);
+}
+
+static void open_aging(void)
+{
+	set.container_full_uri = fake.url;
+	fake.handler = aging;
+	turn = 1;
+	ck_assert_int_eq(open_creds(), 0);
+	ck_key("K1", "s", "t");
+	ck_assert_uint_eq(fake.asked, 1);
+}
+
+START_TEST(a_key_is_replaced_15_minutes_before_its_end)
+{
+	open_aging();
+	after_s(45 * 60 - 1);
 	turn = 2;
-	usleep(1100000);
-	ck_key("OLD", "s", "t");
-	while (strcmp(got_id, "NEW") != 0) {
-		event_base_loop(base, EVLOOP_NONBLOCK);
-		ask();
+	ck_key("K1", "s", "t");
+	settle(1);
+	after_s(1 + 1);
+	ck_key("K1", "s", "t");
+	settle(2);
+	ck_key("K2", "s", "t");
+	settle(2);
+}
+END_TEST
+
+START_TEST(within_5_minutes_of_the_end_requests_wait)
+{
+	open_aging();
+	after_s(55 * 60 + 1);
+	turn = 2;
+	ck_key("K2", "s", "t");
+	ck_assert_uint_eq(fake.asked, 2);
+}
+END_TEST
+
+START_TEST(the_old_key_goes_on_while_it_can)
+{
+	open_aging();
+	after_s(50 * 60);
+	turn = 0;
+	ck_key("K1", "s", "t");
+	settle(2);
+	/* Not again at once; then after 1 s, after 2 s more, after 4 s more. */
+	for (unsigned n = 0; n < 3; n++) {
+		now += (INT64_C(1000000) << n) - 1;
+		ck_key("K1", "s", "t");
+		settle(2 + n);
+		now += 1;
+		ck_key("K1", "s", "t");
+		settle(3 + n);
 	}
+	/* Also in the last minutes, where a request would wait for a new one. */
+	after_s(9 * 60);
+	ck_key("K1", "s", "t");
+	settle(6);
+	turn = 2;
+	after_s(50);
+	ck_key("K2", "s", "t");
+}
+END_TEST
+
+START_TEST(nothing_is_left_to_go_on_with)
+{
+	open_aging();
+	after_s(61 * 60);
+	turn = 0;
+	ask();
+	ck_assert_int_eq(got_err.code, OG_ERR_DENIED);
+	ck_assert_str_eq(got_err.message, "credentials (container): the container's service: HTTP 404");
+	ck_assert_uint_eq(fake.asked, 2);
+	/* Whoever asks within the next second hears the same. */
+	ask();
+	ck_assert_int_eq(got_err.code, OG_ERR_DENIED);
+	ck_assert_uint_eq(fake.asked, 2);
+	after_s(1);
+	turn = 2;
+	ck_key("K2", "s", "t");
 }
 END_TEST
 
@@ -343,6 +518,7 @@ START_TEST(answers_that_are_no_keys)
 	ck_assert_int_eq(open_creds(), 0);
 	for (size_t i = 0; i < OG_COUNT(bad); i++) {
 		bad_answer = bad[i];
+		after_s(60);
 		ask();
 		ck_assert_msg(got_err.code == OG_ERR_DENIED, "%s: %d", bad[i], got_err.code);
 	}
@@ -462,7 +638,8 @@ START_TEST(a_web_identity)
 	fake.handler = sts;
 	turn = 0;
 	ck_assert_int_eq(open_creds(), 0);
-	ck_assert_str_eq(og_aws_creds_token_file(creds), set.web_identity_token_file);
+	ck_assert_str_eq(og_aws_creds_file(creds, 0), set.web_identity_token_file);
+	ck_assert_ptr_null(og_aws_creds_file(creds, 1));
 	ck_key("WEB", "a/b&c", "ST");
 	ck_assert_str_eq(seen_body, "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fx%20y&"
 				    "RoleSessionName=WebIdentitySession&DurationSeconds=3600&WebIdentityToken=head.body%2F%2B%3D");
@@ -485,9 +662,101 @@ START_TEST(sts_elsewhere_needs_https)
 	ck_assert_ptr_nonnull(strstr(got_err.message, "must be https"));
 	og_aws_creds_free(creds);
 	set.endpoint_sts = NULL;
+	set.metadata_disabled = (char *)"1";
 	ck_assert_int_eq(open_creds(), 0);
 	ask();
 	ck_assert_ptr_nonnull(strstr(got_err.message, "set AWS_REGION"));
+}
+END_TEST
+
+static char dates[2][32];
+
+static void sts_in_3_hours(struct fake *f, struct evhttp_request *req)
+{
+	char date[64];
+	time_t t = (time_t)(now / 1000000) + 3 * 3600;
+	struct tm tm;
+
+	snprintf(dates[turn % 2], sizeof(dates[0]), "%s", fake_header(req, "x-amz-date"));
+	strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&t, &tm));
+	fake_set(req, "Date", date);
+	if (turn++ == 0)
+		fake_answer(req, 403, "<ErrorResponse><Error><Code>SignatureDoesNotMatch</Code><Message>expired</Message></Error></ErrorResponse>");
+	else
+		sts_answer(req, "AssumeRole", "ROLE");
+}
+
+START_TEST(sts_has_another_time)
+{
+	set.config_file = path_of("c");
+	put_file("c", "[default]\nrole_arn=r\nsource_profile=keys\n[profile keys]\naws_access_key_id=A\naws_secret_access_key=s\n");
+	set.endpoint_sts = fake.url;
+	fake.handler = sts_in_3_hours;
+	turn = 0;
+	ck_assert_int_eq(open_creds(), 0);
+	ck_key("ROLE", "a/b&c", "ST");
+	ck_assert_uint_eq(turn, 2);
+	ck_assert_str_ne(dates[0], dates[1]);
+	after_s(3 * 3600);
+	{
+		char want[32];
+		time_t t = (time_t)(now / 1000000);
+		struct tm tm;
+
+		strftime(want, sizeof(want), "%Y%m%dT%H%M", gmtime_r(&t, &tm));
+		ck_assert_int_eq(strncmp(want, dates[1], strlen(want)), 0);
+	}
+}
+END_TEST
+
+static char connected[600];
+
+static void place(struct fake *f, struct evhttp_request *req)
+{
+	if (strcmp(f->path, "/latest/api/token") == 0)
+		fake_answer(req, 200, "TOKEN");
+	else if (strcmp(f->path, "/latest/meta-data/placement/region") == 0 && turn == 0)
+		fake_answer(req, 200, "eu-far-1\n");
+	else
+		fake_answer(req, 404, "");
+}
+
+/* The proxy's part: only the address is of interest here. */
+static void tunnel(struct fake *f, struct evhttp_request *req)
+{
+	snprintf(connected, sizeof(connected), "%s %s", f->method, f->path);
+	fake_answer(req, 502, "");
+}
+
+START_TEST(sts_where_this_machine_is)
+{
+	struct fake proxy;
+	struct og_net_config c = { .base = base };
+
+	fake_start(&proxy, base);
+	evhttp_set_allowed_methods(proxy.http, EVHTTP_REQ_CONNECT);
+	proxy.handler = tunnel;
+	c.https_proxy = proxy.url;
+	og_net_free(net);
+	net = og_net_new(&c, &err);
+	set.role_arn = (char *)"r";
+	set.web_identity_token_file = path_of("jwt");
+	put_file("jwt", "x");
+	set.metadata_endpoint = fake.url;
+	fake.handler = place;
+	turn = 0;
+	ck_assert_int_eq(open_creds(), 0);
+	ask();
+	ck_assert_int_eq(got_err.code, OG_ERR_UNAVAILABLE);
+	ck_assert_str_eq(connected, "? sts.eu-far-1.amazonaws.com:443");
+	ck_assert_uint_eq(fake.asked, 2);
+	og_aws_creds_free(creds);
+	turn = 1;
+	ck_assert_int_eq(open_creds(), 0);
+	ask();
+	ck_assert_int_eq(got_err.code, OG_ERR_DENIED);
+	ck_assert_ptr_nonnull(strstr(got_err.message, "set AWS_REGION"));
+	fake_stop(&proxy);
 }
 END_TEST
 
@@ -532,9 +801,14 @@ static void add(TCase *tc)
 	tcase_add_test(tc, unsigned_on_demand);
 	tcase_add_test(tc, files);
 	tcase_add_test(tc, files_that_may_not_be_read);
+	tcase_add_test(tc, files_that_are_rewritten);
+	tcase_add_test(tc, a_command_that_prints_keys);
 	tcase_add_test(tc, roles_that_lead_nowhere);
 	tcase_add_test(tc, a_container_with_a_token_that_rotates);
+	tcase_add_test(tc, a_key_is_replaced_15_minutes_before_its_end);
+	tcase_add_test(tc, within_5_minutes_of_the_end_requests_wait);
 	tcase_add_test(tc, the_old_key_goes_on_while_it_can);
+	tcase_add_test(tc, nothing_is_left_to_go_on_with);
 	tcase_add_test(tc, a_container_elsewhere_needs_https);
 	tcase_add_test(tc, answers_that_are_no_keys);
 	tcase_add_test(tc, instance_metadata);
@@ -542,6 +816,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, nobody_there_lists_what_was_tried);
 	tcase_add_test(tc, a_web_identity);
 	tcase_add_test(tc, sts_elsewhere_needs_https);
+	tcase_add_test(tc, sts_has_another_time);
+	tcase_add_test(tc, sts_where_this_machine_is);
 	tcase_add_test(tc, a_chain_of_roles);
 	tcase_add_test(tc, whoever_waits_can_be_dropped);
 }

@@ -166,6 +166,32 @@ START_TEST(the_first_variable_that_is_set_counts)
 }
 END_TEST
 
+START_TEST(variables_with_other_names)
+{
+	const char *v[] = { "AWS_ENDPOINT", "http://e", "AWS_METADATA_ENDPOINT", "http://m", "AWS_REGION", "", "AWS_DEFAULT_REGION", "r",
+			    "HTTP_PROXY", "upper", "REQUEST_METHOD", "", "AWS_CA_BUNDLE", "", "SSL_CERT_FILE", "f", NULL };
+	const char *cgi[] = { "HTTP_PROXY", "a header field", "REQUEST_METHOD", "GET", NULL };
+	const char *lower[] = { "http_proxy", "lower", "HTTP_PROXY", "upper", "REQUEST_METHOD", "GET", NULL };
+	struct og_aws_settings s;
+
+	ck_assert_int_eq(og_aws_settings_load(&s, lookup, v, &err), 0);
+	ck_assert_str_eq(s.endpoint_s3, "http://e");
+	ck_assert_str_eq(s.metadata_endpoint, "http://m");
+	ck_assert_str_eq(s.region, "r");
+	ck_assert_str_eq(og_aws_http_proxy(&s), "upper");
+	ck_assert_ptr_null(s.ca_bundle);
+	ck_assert_str_eq(s.ca_file, "f");
+	og_aws_settings_fini(&s);
+	/* Under CGI that variable is what a client sent. */
+	ck_assert_int_eq(og_aws_settings_load(&s, lookup, cgi, &err), 0);
+	ck_assert_ptr_null(og_aws_http_proxy(&s));
+	og_aws_settings_fini(&s);
+	ck_assert_int_eq(og_aws_settings_load(&s, lookup, lower, &err), 0);
+	ck_assert_str_eq(og_aws_http_proxy(&s), "lower");
+	og_aws_settings_fini(&s);
+}
+END_TEST
+
 START_TEST(switches)
 {
 	bool b;
@@ -258,6 +284,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, parameters_are_in_the_order_of_their_encoded_text);
 	tcase_add_test(tc, decoding);
 	tcase_add_test(tc, the_first_variable_that_is_set_counts);
+	tcase_add_test(tc, variables_with_other_names);
 	tcase_add_test(tc, switches);
 	tcase_add_test(tc, addresses);
 	tcase_add_test(tc, endpoints_that_are_none);
