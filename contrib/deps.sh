@@ -1,10 +1,11 @@
 #!/bin/sh
-# Installs the Debian packages that building (and with --test, testing) needs. Quiet when nothing is missing; may be run again.
+# Installs the Debian packages that building (and with --test, testing; with --interop, t/interop/env.sh) needs. Quiet when nothing is missing; may be run again.
 set -eu
 
 build="autoconf automake gcc make libc6-dev linux-libc-dev pkg-config libevent-dev libssl-dev libyaml-dev
 libzstd-dev libsnappy-dev libseccomp-dev libpcre2-dev libxxhash-dev libcurl4-openssl-dev libexpat1-dev check"
 test="curl jq python3 procps iproute2 openssl mandoc xz-utils"
+interop="python3-venv openjdk-17-jre-headless maven"
 demo="curl"
 bench="nginx-light wrk sqlite3 python3-venv"
 
@@ -12,10 +13,11 @@ want=$build
 for arg in "$@"; do
 	case $arg in
 	--test) want="$want $test" ;;
+	--interop) want="$want $test $interop" ;;
 	--demo) want="$want $demo" ;;
 	--bench) want="$want $test $bench" ;;
 	*)
-		echo "usage: contrib/deps.sh [--test] [--demo] [--bench]" >&2
+		echo "usage: contrib/deps.sh [--test] [--interop] [--demo] [--bench]" >&2
 		exit 2
 		;;
 	esac

@@ -7,7 +7,10 @@
 # Each step prints how long it took, each suite what its own runner counted. The last line counts programs and scripts over all steps, plus one for each
 # build or release that failed; the exit code is 0 when none failed.
 #
-# Options: --quick: the plain build alone. TEST_DIR=FOLDER: build there and keep it (default: a temporary folder, removed).
+# What the tests of t/interop read our data with (DuckDB, Arrow, deltalake, Spark; 1.2 GB) is fetched once from PyPI and Maven Central into a cache,
+# t/interop/env.sh; where that fails they are skipped.
+#
+# Options: --quick: the plain build alone, nothing fetched. TEST_DIR=FOLDER: build there and keep it (default: a temporary folder, removed).
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
@@ -19,6 +22,12 @@ case "${1:-}" in
 esac
 begin=$(date +%s)
 sh contrib/deps.sh --test || exit 1
+if [ $quick = no ]; then
+	sh contrib/deps.sh --interop || echo "t/interop: packages that it needs are missing"
+	for part in readers spark; do
+		sh t/interop/env.sh --fetch $part >/dev/null && echo "t/interop: $part at hand after $(($(date +%s) - begin)) s"
+	done
+fi
 dir=${TEST_DIR:-}
 if [ -z "$dir" ]; then
 	dir=$(mktemp -d "${TMPDIR:-/tmp}/omnigraph-test.XXXXXX") || exit 1

@@ -1,7 +1,7 @@
 /*
  * Parquet files: a writer for any size with bounded memory, and a reader of exactly what that writer writes.
  *
- * Format:  Apache Parquet (parquet-format 2.9), data pages v1, PLAIN and RLE_DICTIONARY, uncompressed, Snappy or zstd pages. A property's identity is
+ * Format:  Apache Parquet (parquet-format 2.10), data pages v1, PLAIN and RLE_DICTIONARY, uncompressed, Snappy or zstd pages. A property's identity is
  *          the field id of its top-level schema element. Types:
  *            String BYTE_ARRAY (String)      Bool BOOLEAN             I32 INT32 (INT(32, signed))   I64 INT64
  *            U32 INT32 (INT(32, unsigned))   U64 INT64 (INT(64, unsigned))                          F32 FLOAT    F64 DOUBLE
@@ -75,7 +75,9 @@ int og_pq_encode(struct og_buf *out, const struct og_pq_col_desc *descs, const s
 struct og_pq_stats {
 	bool has_nulls;			/* the count is known */
 	uint64_t nulls;
-	struct og_slice min, max;	/* encoded as PLAIN without length; .p NULL: unknown. Bounds: strings may be cut */
+	/* Encoded as PLAIN without length; .p NULL: unknown, as beside a NaN. Bounds: strings may be cut, and are then not exact. */
+	struct og_slice min, max;
+	bool min_exact, max_exact;
 };
 
 struct og_pq_chunk {

@@ -86,6 +86,7 @@ void pq_dict_fini(struct pq_dict *d);
 /* pq_stats.c */
 struct pq_bounds {
 	bool has_min, has_max;
+	bool min_exact, max_exact;	/* a value that is there, not a string that was cut */
 	uint8_t min_len, max_len;
 	uint8_t min[PQ_STAT_MAX], max[PQ_STAT_MAX];
 };

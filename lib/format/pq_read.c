@@ -186,6 +186,12 @@ static void read_statistics(struct og_tc *r, const struct og_tc_field *field, st
 		case 6:
 			s->min = og_tc_binary(r, &f);
 			break;
+		case 7:
+			s->max_exact = og_tc_bool(r, &f);
+			break;
+		case 8:
+			s->min_exact = og_tc_bool(r, &f);
+			break;
 		default:
 			og_tc_skip(r, &f);
 		}

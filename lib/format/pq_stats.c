@@ -7,7 +7,10 @@
 
 #include "base/codec.h"
 
-/* Least and greatest of a field of the vector, by its C type's order, without what is not a number. */
+/*
+ * Least and greatest of a field of the vector, by its C type's order. None beside a NaN: the format orders no NaN, but readers do (to DuckDB and Spark it
+ * is the greatest), and would leave its row out, or take it in, by bounds that know nothing of it.
+ */
 #define BOUNDS_FN(name, T, field, is_nan) \
 	static bool name(const struct og_colvec *c, T *min, T *max) \
 	{ \
@@ -17,8 +20,10 @@
 		for (size_t i = 0; i < c->rows; i++) { \
 			T v = c->field[i]; \
 \
-			if (is_nan(v) || og_colvec_is_null(c, i)) \
+			if (og_colvec_is_null(c, i)) \
 				continue; \
+			if (is_nan(v)) \
+				return false; \
 			lo = !any || v < lo ? v : lo; \
 			hi = !any || v > hi ? v : hi; \
 			any = true; \
@@ -43,6 +48,7 @@ static void store(struct pq_bounds *b, const void *min, const void *max, size_t 
 	memcpy(b->max, max, n);
 	b->min_len = b->max_len = (uint8_t)n;
 	b->has_min = b->has_max = true;
+	b->min_exact = b->max_exact = true;
 }
 
 static void numeric(struct pq_bounds *b, const struct og_colvec *c)
@@ -174,9 +180,11 @@ static void strings(struct pq_bounds *b, const struct og_colvec *c, const uint32
 	memcpy(b->min, min.p, n);
 	b->min_len = (uint8_t)n;
 	b->has_min = true;
+	b->min_exact = n == min.len;
 	n = cut_length(max);
 	memcpy(b->max, max.p, n);
-	b->has_max = n == max.len || raise_prefix(b->max, &n);
+	b->max_exact = n == max.len;
+	b->has_max = b->max_exact || raise_prefix(b->max, &n);
 	b->max_len = (uint8_t)n;
 }
 

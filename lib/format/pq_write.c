@@ -374,6 +374,10 @@ static void put_statistics(struct og_pq_writer *w, struct og_buf *b, int16_t *la
 		og_tc_put_binary(b, &inner, 5, og_slice(ch->bounds.max, ch->bounds.max_len));
 	if (ch->bounds.has_min)
 		og_tc_put_binary(b, &inner, 6, og_slice(ch->bounds.min, ch->bounds.min_len));
+	if (ch->bounds.has_max)
+		og_tc_put_bool(b, &inner, 7, ch->bounds.max_exact);
+	if (ch->bounds.has_min)
+		og_tc_put_bool(b, &inner, 8, ch->bounds.min_exact);
 	og_tc_put_stop(b);
 	w->has_bounds |= ch->bounds.has_max || ch->bounds.has_min;
 }
@@ -616,7 +620,7 @@ int og_pq_finish(struct og_pq_writer *w, const struct og_pq_kv *kvs, size_t nkvs
 		og_tc_put_binary(b, &inner, 2, kvs[i].value);
 		og_tc_put_stop(b);
 	}
-	og_tc_put_binary(b, &last, 6, OG_SLICE("omnigraph " PACKAGE_VERSION));
+	og_tc_put_binary(b, &last, 6, OG_SLICE("omnigraph version " PACKAGE_VERSION));
 	/* Bounds count only where the order is stated: each column's type's own. */
 	if (w->has_bounds)
 		og_tc_put_list(b, &last, 7, OG_TC_STRUCT, (uint32_t)w->ncols);

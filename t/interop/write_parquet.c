@@ -1,12 +1,13 @@
 /* Writes a Parquet file of every type for t/interop/parquet.py, which knows the same formulas: write_parquet FILE CODEC ROWS GROUPS. */
 #include "config.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "format/parquet.h"
 
-#define NTYPES 14
+#define NTYPES 17
 #define DIM 3
 
 static const struct {
@@ -27,6 +28,9 @@ static const struct {
 	{ "vector", { .scalar = OG_VECTOR, .dim = DIM } },
 	{ "strings", { .scalar = OG_STRING, .list = true } },
 	{ "numbers", { .scalar = OG_I64, .list = true } },
+	{ "long", { .scalar = OG_STRING } },
+	{ "odd32", { .scalar = OG_F32 } },
+	{ "odd64", { .scalar = OG_F64 } },
 };
 
 static void append_text(struct og_colvec *c, const char *fmt, int i)
@@ -34,6 +38,22 @@ static void append_text(struct og_colvec *c, const char *fmt, int i)
 	char text[64];
 
 	og_colvec_append_str(c, og_slice(text, (size_t)snprintf(text, sizeof(text), fmt, i)));
+}
+
+/* Longer than statistics keep; equal over most of that. */
+static void append_long(struct og_colvec *c, int i)
+{
+	char text[160];
+
+	og_colvec_append_str(c, og_slice(text, (size_t)snprintf(text, sizeof(text), "%060d/%080d", i / 1000, i)));
+}
+
+/* NaN and both zeroes among ordinary numbers. */
+static double odd(int i)
+{
+	static const double values[] = { NAN, -0.0, 0.0 };
+
+	return i % 10 < 3 ? values[i % 10] : (i - 1500) / 4.0;
 }
 
 static void append_items(struct og_colvec *c, int i)
@@ -89,6 +109,15 @@ static void append(struct og_colvec *c, int column, int i)
 		break;
 	case 11:
 		og_colvec_append_vec(c, vec);
+		break;
+	case 14:
+		append_long(c, i);
+		break;
+	case 15:
+		og_colvec_append_f32(c, (float)odd(i));
+		break;
+	case 16:
+		og_colvec_append_f64(c, odd(i));
 		break;
 	default:
 		append_items(c, i);
