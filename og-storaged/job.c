@@ -30,6 +30,7 @@ struct job {
 	enum og_wire_job kind;
 	uint32_t type_id;
 	struct og_wire_hash128 content, src, dst;
+	uint64_t rows;			/* of the content; 0: not known (folds) */
 	const struct og_schema_state *schema;
 	struct og_wire_image *wants;
 	uint32_t nwants, cap_wants;
@@ -206,6 +207,7 @@ int job_add(struct storaged *sd, const struct og_wire_image *want, struct og_err
 	j->content = want->content;
 	j->src = want->src;
 	j->dst = want->dst;
+	j->rows = c->rows;
 	j->schema = c->schema;
 	if (take_layers(j, c->top, 0, err) < 0 || add_want(j, want, err) < 0) {
 		job_free(j);
@@ -465,7 +467,7 @@ static int send_job(struct job *j, struct peer *b, struct og_error *err)
 {
 	const struct og_schema_state *s = j->schema;
 	struct og_wire_build w = { .job = j->id, .kind = (uint8_t)j->kind, .schema = s->text, .type_id = j->type_id, .nlayers = j->nlayers,
-				   .content = j->content, .src = j->src, .dst = j->dst, .wants = j->wants, .nwants = j->nwants };
+				   .rows = j->rows, .content = j->content, .src = j->src, .dst = j->dst, .wants = j->wants, .nwants = j->nwants };
 	struct og_buf buf = { 0 };
 	int rc;
 
@@ -728,6 +730,7 @@ static void job_split(struct job *j)
 		one->content = j->content;
 		one->src = j->src;
 		one->dst = j->dst;
+		one->rows = j->rows;
 		one->schema = j->schema;
 		if (take_layers(one, top, 0, &err) < 0 || add_want(one, &j->wants[j->nwants - 1], &err) < 0) {
 			job_free(one);

@@ -354,7 +354,7 @@ static int on_build(void *arg, struct og_ipc_msg *m, struct og_error *err)
 		rc = prepare(&w, &a, &cat, &why);
 	if (rc == 0) {
 		in = (struct og_build_in){ .catalog = cat, .type = og_catalog_by_id(cat, w.type_id), .layers = g ? g->layers : NULL,
-					   .nlayers = w.nlayers, .content = { w.content.hi, w.content.lo }, .src_content = { w.src.hi, w.src.lo },
+					   .nlayers = w.nlayers, .rows = w.rows, .content = { w.content.hi, w.content.lo }, .src_content = { w.src.hi, w.src.lo },
 					   .dst_content = { w.dst.hi, w.dst.lo } };
 		if (g) {
 			in.src_ids = g->ids[0];

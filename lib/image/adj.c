@@ -35,21 +35,27 @@ static int end_ids(const struct og_job *j, const struct end *e, const struct og_
 
 static int find_chunk(struct og_job *j, const struct end *e, const struct og_job_column *col, uint32_t from, uint32_t n, struct og_error *err)
 {
-	struct og_slice ids[ENDS_CHUNK];
-	uint32_t slots[ENDS_CHUNK];
+	struct og_slice ids[ENDS_CHUNK], want[ENDS_CHUNK];
+	uint32_t slots[ENDS_CHUNK], which[ENDS_CHUNK], nwant = 0;
 	int rc;
 
 	if ((rc = end_ids(j, e, col, from, n, ids, err)) < 0)
 		return rc;
+	/* Edges mostly come by source: one look-up a run of them. */
+	for (uint32_t i = 0; i < n; i++) {
+		if (!i || !og_slice_eq(ids[i], ids[i - 1]))
+			want[nwant++] = ids[i];
+		which[i] = nwant - 1;
+	}
 	if (e->idx)
-		og_idx_find_many(e->idx, e->ids, e->nids, ids, n, slots);
+		og_idx_find_many(e->idx, e->ids, e->nids, want, nwant, slots);
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t row;
 
-		if (!e->idx || slots[i] == OG_SLOT_NONE)
+		if (!e->idx || slots[which[i]] == OG_SLOT_NONE)
 			return og_error_set(err, OG_ERR_CORRUPT, "layer %u: %s \"%.*s\" of an edge does not exist", og_job_at(j, from + i, &row),
 					    e->name, OG_FMT(ids[i]));
-		j->ends[from + i] |= (uint64_t)slots[i] << e->shift;
+		j->ends[from + i] |= (uint64_t)slots[which[i]] << e->shift;
 	}
 	return 0;
 }
@@ -123,6 +129,76 @@ out:
 	return rc;
 }
 
+/* Keys with their places into the order of the sources alone, stably, by counting: slots are dense. */
+static int sort_by_source(uint64_t *keys, uint32_t *places, uint32_t n, uint32_t slots, struct og_error *err)
+{
+	uint32_t *first = calloc((size_t)slots + 1, sizeof(*first)), *p2 = malloc(n * sizeof(*p2));
+	uint64_t *k2 = malloc(n * sizeof(*k2));
+	int rc = 0;
+
+	if (!first || !p2 || !k2) {
+		rc = og_error_nomem(err);
+		goto out;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		first[(keys[i] >> 32) + 1]++;
+	for (uint32_t s = 0; s < slots; s++)
+		first[s + 1] += first[s];
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t to = first[keys[i] >> 32]++;
+
+		k2[to] = keys[i];
+		p2[to] = places[i];
+	}
+	memcpy(keys, k2, n * sizeof(*keys));
+	memcpy(places, p2, n * sizeof(*places));
+out:
+	free(first);
+	free(p2);
+	free(k2);
+	return rc;
+}
+
+/* Below this many an insertion sort is the fastest. */
+#define SMALL_RUN 32u
+
+static int sort_run(uint64_t *keys, uint32_t *places, uint32_t n, struct og_error *err)
+{
+	if (n > SMALL_RUN)
+		return radix_sort(keys, places, n, err);
+	for (uint32_t i = 1; i < n; i++) {
+		uint64_t key = keys[i];
+		uint32_t place = places[i], k = i;
+
+		for (; k > 0 && keys[k - 1] > key; k--) {
+			keys[k] = keys[k - 1];
+			places[k] = places[k - 1];
+		}
+		keys[k] = key;
+		places[k] = place;
+	}
+	return 0;
+}
+
+/* By source, then the run of each by target: most loads come by source already, and most runs are short. */
+static int sort_edges(struct og_job *j, bool by_source, struct og_error *err)
+{
+	uint32_t n = j->nplaces, to;
+	int rc = 0;
+
+	if (!by_source && (rc = sort_by_source(j->ends, j->order, n, (uint32_t)j->in->src_idx->rows, err)) < 0)
+		return rc;
+	for (uint32_t from = 0; rc == 0 && from < n; from = to) {
+		bool falls = false;
+
+		for (to = from + 1; to < n && j->ends[to] >> 32 == j->ends[from] >> 32; to++)
+			falls |= j->ends[to - 1] > j->ends[to];
+		if (falls)
+			rc = sort_run(j->ends + from, j->order + from, to - from, err);
+	}
+	return rc;
+}
+
 int og_job_sort(struct og_job *j, struct og_error *err)
 {
 	const struct og_build_in *in = j->in;
@@ -130,7 +206,7 @@ int og_job_sort(struct og_job *j, struct og_error *err)
 		{ "source", OG_PROP_SRC, in->src_idx, in->src_ids, (uint32_t)in->nsrc_ids, 32 },
 		{ "target", OG_PROP_DST, in->dst_idx, in->dst_ids, (uint32_t)in->ndst_ids, 0 },
 	};
-	uint32_t falls = 0;
+	bool falls = false, source_falls = false;
 	int rc;
 
 	j->ends = calloc(j->nplaces ? j->nplaces : 1, sizeof(*j->ends));
@@ -139,8 +215,10 @@ int og_job_sort(struct og_job *j, struct og_error *err)
 	for (size_t e = 0; e < OG_COUNT(ends); e++)
 		if ((rc = find_ends(j, &ends[e], err)) < 0)
 			return rc;
-	for (uint32_t i = 1; i < j->nplaces; i++)
+	for (uint32_t i = 1; i < j->nplaces; i++) {
 		falls |= j->ends[i - 1] > j->ends[i];
+		source_falls |= j->ends[i - 1] >> 32 > j->ends[i] >> 32;
+	}
 	if (!falls)
 		return 0;
 	j->order = malloc(j->nplaces * sizeof(*j->order));
@@ -148,7 +226,7 @@ int og_job_sort(struct og_job *j, struct og_error *err)
 		return og_error_nomem(err);
 	for (uint32_t i = 0; i < j->nplaces; i++)
 		j->order[i] = i;
-	return radix_sort(j->ends, j->order, j->nplaces, err);
+	return sort_edges(j, !source_falls, err);
 }
 
 /* Bitmap, ranks and run bounds out of the number of edges of each slot; first[] becomes the position of each slot's run. */

@@ -40,28 +40,45 @@ static int read_column(const struct og_pq_file *f, int col, const struct og_prop
 static int open_layer(struct og_job *j, size_t n, struct og_error *err)
 {
 	struct og_job_layer *l = &j->layers[n];
-	int rc, col;
+	int rc = og_pq_open(&j->arena, j->in->layers[n].bytes, &l->file, err);
 
-	if ((rc = og_pq_open(&j->arena, j->in->layers[n].bytes, &l->file, err)) < 0)
+	if (rc < 0)
 		return rc;
 	if (l->file.rows >= OG_JOB_DELETE)
 		return og_error_set(err, OG_ERR_CORRUPT, "%llu rows are too many", (unsigned long long)l->file.rows);
-	col = og_pq_find(&l->file, OG_PROP_ID);
-	if (col < 0)
+	if (og_pq_find(&l->file, OG_PROP_ID) < 0)
 		return og_error_set(err, OG_ERR_CORRUPT, "no id column");
-	if ((rc = read_column(&l->file, col, &og_type_string, &l->id, err)) < 0)
+	l->has_op = og_pq_find(&l->file, OG_PROP_OP) >= 0;
+	return 0;
+}
+
+static int read_ids(struct og_job_layer *l, struct og_error *err)
+{
+	int rc = read_column(&l->file, og_pq_find(&l->file, OG_PROP_ID), &og_type_string, &l->id, err);
+
+	if (rc < 0)
 		return rc;
 	if (l->id.nulls)
 		return og_error_set(err, OG_ERR_CORRUPT, "a row without an id");
-	col = og_pq_find(&l->file, OG_PROP_OP);
-	if (col < 0)
+	if (!l->has_op)
 		return 0;
-	l->has_op = true;
-	if ((rc = read_column(&l->file, col, &og_type_op, &l->op, err)) < 0)
+	if ((rc = read_column(&l->file, og_pq_find(&l->file, OG_PROP_OP), &og_type_op, &l->op, err)) < 0)
 		return rc;
 	for (size_t r = 0; r < l->op.rows; r++)
 		if (og_colvec_is_null(&l->op, r) || (uint32_t)l->op.i32[r] > 1)
 			return og_error_set(err, OG_ERR_CORRUPT, "row %zu: unknown operation", r);
+	return 0;
+}
+
+int og_job_read_ids(struct og_job *j, struct og_error *err)
+{
+	for (size_t i = 0; !j->have_ids && i < j->in->nlayers; i++) {
+		int rc = read_ids(&j->layers[i], err);
+
+		if (rc < 0)
+			return layer_error(err, i, rc);
+	}
+	j->have_ids = true;
 	return 0;
 }
 
@@ -221,17 +238,48 @@ static void compact(struct og_job *j)
 	j->nplaces = n;
 }
 
+/* As many rows as are live: a row deleted or written again would make them more. */
+static bool all_live(const struct og_job *j)
+{
+	uint64_t rows = 0;
+
+	for (size_t l = 0; l < j->in->nlayers; l++)
+		rows += j->layers[l].file.rows;
+	return j->in->rows && rows == j->in->rows && rows < OG_JOB_DELETE;
+}
+
+static int place_all(struct og_job *j, struct og_error *err)
+{
+	uint32_t n = (uint32_t)j->in->rows, at = 0;
+
+	j->place_layer = malloc(n * sizeof(*j->place_layer));
+	j->place_row = malloc(n * sizeof(*j->place_row));
+	if (!j->place_layer || !j->place_row)
+		return og_error_nomem(err);
+	for (uint32_t l = 0; l < j->in->nlayers; l++)
+		for (uint32_t r = 0; r < j->layers[l].file.rows; r++) {
+			j->place_layer[at] = l;
+			j->place_row[at++] = r;
+		}
+	j->nplaces = n;
+	return 0;
+}
+
 int og_job_resolve(struct og_job *j, bool keep_deletes, struct og_error *err)
 {
 	struct places t = { 0 };
-	int rc = 0;
+	int rc;
 
 	j->keep_deletes = keep_deletes;
-	if (j->in->nlayers == 0 || (j->in->nlayers == 1 && !j->layers[0].has_op)) {
+	if (j->in->nlayers == 0 || (j->in->nlayers == 1 && (!j->layers[0].has_op || (!keep_deletes && all_live(j))))) {
 		j->identity = true;
 		j->nplaces = j->in->nlayers ? (uint32_t)j->layers[0].file.rows : 0;
 		return 0;
 	}
+	if (!keep_deletes && all_live(j))
+		return place_all(j, err);
+	if ((rc = og_job_read_ids(j, err)) < 0)
+		return rc;
 	for (size_t l = 0; rc == 0 && l < j->in->nlayers; l++) {
 		for (size_t r = 0; rc == 0 && r < j->layers[l].id.rows; r++)
 			rc = resolve_row(j, &t, (uint32_t)l, (uint32_t)r, err);
@@ -271,6 +319,10 @@ void og_job_column_fini(struct og_job_column *c)
 
 int og_job_ids(struct og_job *j, struct og_job_column *out, struct og_error *err)
 {
+	int rc = og_job_read_ids(j, err);
+
+	if (rc < 0)
+		return rc;
 	out->nlayers = j->in->nlayers;
 	out->layers = og_arena_array(&j->arena, j->in->nlayers ? j->in->nlayers : 1, sizeof(*out->layers));
 	if (!out->layers)

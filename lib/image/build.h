@@ -27,6 +27,11 @@ struct og_build_in {
 	const struct og_type *type;
 	const struct og_layer *layers;	/* base up */
 	size_t nlayers;
+	/*
+	 * Live rows as the log counts them, 0: not known. Where the layers' rows add up to it every one of them is live and has an id of its own, so that
+	 * nothing has to be resolved and ids are read only where they are wanted: with generated ids they are most of a table of edges.
+	 */
+	uint64_t rows;
 	struct og_content_key content, src_content, dst_content;
 	/* Edge types: ids and index of both node types at the contents above (parts in order), to turn ids into slots. */
 	struct og_img **src_ids, **dst_ids;

@@ -58,6 +58,8 @@ int og_job_emit_index(struct og_job *j, const struct og_job_out *out, struct og_
 	struct og_img_writer w = { .head.key = og_job_key(j, OG_IMG_IDX, 0, 0), .head.rows = j->nplaces };
 	int rc;
 
+	if ((rc = og_job_read_ids(j, err)) < 0)
+		return rc;
 	w.head.bufs[OG_BUF_IDX].len = n * sizeof(struct og_idx_bucket);
 	if ((rc = og_img_begin(&w, err)) < 0)
 		return rc;

@@ -3,7 +3,8 @@
  *
  * Resolving finds the newest row of every live id. A place is a live row, numbered in order of first appearance. Places are slots for nodes; for
  * edges slots are the places sorted by (source slot, target slot).
- * Memory: id columns of all layers, 8 bytes a place and an index while resolving. A single layer without `_op` needs neither: place = row.
+ * Memory: id columns of all layers, 8 bytes a place and an index while resolving. A single layer without `_op` needs neither: place = row. Layers whose
+ * rows are all live (og_build_in.rows) need no ids and no index: places are their rows one after the other.
  */
 #ifndef OG_IMAGE_JOB_H
 #define OG_IMAGE_JOB_H
@@ -14,7 +15,7 @@
 struct og_job_layer {
 	struct og_pq_file file;
 	bool has_op;
-	struct og_colvec op;		/* has_op */
+	struct og_colvec op;		/* has_op; like id after og_job_read_ids */
 	struct og_colvec id;
 };
 
@@ -22,6 +23,7 @@ struct og_job {
 	const struct og_build_in *in;
 	struct og_arena arena;
 	struct og_job_layer *layers;
+	bool have_ids;
 	bool identity;			/* place = row of the only layer */
 	bool keep_deletes;		/* places of deleted ids that may exist below stay, og_job_deleted */
 	uint32_t nplaces;
@@ -34,9 +36,11 @@ struct og_job {
 
 #define OG_JOB_DELETE 0x80000000u
 
-/* Opens the files and reads their id columns; og_job_fini always. */
+/* Opens the files; og_job_fini always. */
 int og_job_open(struct og_job *j, const struct og_build_in *in, struct og_error *err) OG_MUST_CHECK;
 void og_job_fini(struct og_job *j);
+/* Reads the id (and `_op`) columns of all layers, once. */
+int og_job_read_ids(struct og_job *j, struct og_error *err) OG_MUST_CHECK;
 int og_job_resolve(struct og_job *j, bool keep_deletes, struct og_error *err) OG_MUST_CHECK;
 /* Edges: looks up the endpoints and sorts. */
 int og_job_sort(struct og_job *j, struct og_error *err) OG_MUST_CHECK;
@@ -65,7 +69,7 @@ struct og_job_column {
 };
 int og_job_column(struct og_job *j, uint32_t prop_id, const struct og_proptype *type, struct og_job_column *out, struct og_error *err) OG_MUST_CHECK;
 void og_job_column_fini(struct og_job_column *c);
-/* The ids that og_job_open read, as a column; not to be freed. */
+/* The ids as a column; not to be freed. */
 int og_job_ids(struct og_job *j, struct og_job_column *out, struct og_error *err) OG_MUST_CHECK;
 
 typedef int og_build_emit(void *arg, const struct og_build_out *out, struct og_error *err);

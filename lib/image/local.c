@@ -52,7 +52,8 @@ static int build_type(struct og_view *v, const struct og_local_type *local, cons
 		      struct og_error *err)
 {
 	const struct og_view_type *t = &v->types[type->index];
-	struct og_build_in in = { .catalog = v->catalog, .type = type, .layers = local->layers, .nlayers = local->nlayers, .content = t->content };
+	struct og_build_in in = { .catalog = v->catalog, .type = type, .layers = local->layers, .nlayers = local->nlayers, .rows = t->base_slots,
+				  .content = t->content };
 
 	if (type->kind == OG_EDGE) {
 		const struct og_view_type *src = &v->types[type->src_type], *dst = &v->types[type->dst_type];

@@ -671,6 +671,7 @@ void og_wire_put_build(struct og_buf *b, const struct og_wire_build *w)
 	og_put_u32(b, w->nlayers);
 	og_put_u32(b, w->nsrc_ids);
 	og_put_u32(b, w->ndst_ids);
+	og_put_u64(b, w->rows);
 	put_hash(b, &w->content);
 	put_hash(b, &w->src);
 	put_hash(b, &w->dst);
@@ -691,6 +692,7 @@ int og_wire_get_build(struct og_slice body, struct og_arena *a, struct og_wire_b
 	w->nlayers = og_read_u32(&r);
 	w->nsrc_ids = og_read_u32(&r);
 	w->ndst_ids = og_read_u32(&r);
+	w->rows = og_read_u64(&r);
 	read_hash(&r, &w->content);
 	read_hash(&r, &w->src);
 	read_hash(&r, &w->dst);

@@ -251,6 +251,7 @@ struct og_wire_build {
 	uint32_t ntypes;
 	uint32_t type_id;
 	uint32_t nlayers, nsrc_ids, ndst_ids;
+	uint64_t rows;			/* live rows of the layers as the log counts them; 0: not known */
 	struct og_wire_hash128 content, src, dst;
 	struct og_wire_image *wants;	/* what and prop_id count */
 	uint32_t nwants;

@@ -439,6 +439,73 @@ START_TEST(scales_over_many_rows)
 }
 END_TEST
 
+static int keep_bytes(void *arg, const struct og_build_out *out, struct og_error *err)
+{
+	struct og_slice map;
+	int fd = out->fd, rc = og_map_file(fd, out->bytes, &map, err);
+
+	if (rc == 0) {
+		og_buf_slice(arg, map);
+		og_unmap(&map);
+	}
+	og_fd_close(&fd);
+	return rc;
+}
+
+/* Rows written once each need no resolving when their number tells so, and give the same images; with one row that is not live they are resolved. */
+START_TEST(rows_that_are_all_live)
+{
+	struct og_build_want wants[] = { { OG_IMG_IDS, 0 }, { OG_IMG_IDX, 0 }, { OG_IMG_ADJ, 0 } };
+	struct og_buf bytes[3] = { { 0 } }, images[2] = { { 0 } };
+	const struct og_type *e;
+	struct og_view *v;
+	struct og_error err = { 0 };
+
+	begin(3);
+	e = og_catalog_edge(m.catalog, OG_SLICE("E"));
+	add_layers(4, 60);	/* nodes for the edges' ends */
+	layers.n[e->index] = 0;
+	v = model_view(&m, &layers);
+	for (unsigned l = 0; l < 3; l++) {
+		struct og_change c;
+		char id[16];
+
+		og_change_init(&c, e);
+		for (unsigned i = 0; i < 100; i++) {
+			uint32_t src = (i * 7 + l) % v->types[e->src_type].slots, dst = i * 13 % v->types[e->dst_type].slots;
+
+			snprintf(id, sizeof(id), "%u-%u", l, i);
+			ck_assert_int_eq(og_change_upsert(&c, og_slice_str(id), og_view_id(&v->types[e->src_type], src),
+							  og_view_id(&v->types[e->dst_type], dst), NULL, &err), 0);
+		}
+		if (l == 2 && _i)
+			ck_assert_int_eq(og_change_delete(&c, OG_SLICE("0-5"), og_view_id(&v->types[e->src_type], 0),
+							  og_view_id(&v->types[e->dst_type], 0), &err), 0);
+		ck_assert_int_eq(og_change_encode(&c, &bytes[l], &err), 0);
+		og_change_fini(&c);
+		layers.l[e->index][l].bytes = og_buf_view(&bytes[l]);
+	}
+	layers.n[e->index] = 3;
+	for (unsigned way = 0; way < 2; way++) {
+		struct og_build_in in = { .catalog = m.catalog, .type = e, .layers = layers.l[e->index], .nlayers = layers.n[e->index], .rows = way == 0 ? 0 : _i ? 299 : 300,
+					  .src_ids = v->types[e->src_type].ids, .nsrc_ids = og_view_parts(&v->types[e->src_type]),
+					  .src_idx = v->types[e->src_type].pins->idx, .dst_ids = v->types[e->dst_type].ids,
+					  .ndst_ids = og_view_parts(&v->types[e->dst_type]), .dst_idx = v->types[e->dst_type].pins->idx };
+
+		for (size_t k = 0; k < OG_COUNT(wants); k++)
+			if (og_build(&in, &wants[k], 1, keep_bytes, &images[way], &err) < 0)
+				ck_abort_msg("%s", err.message);
+	}
+	ck_assert(og_slice_eq(og_buf_view(&images[0]), og_buf_view(&images[1])));
+	for (unsigned i = 0; i < 3; i++)
+		og_buf_fini(&bytes[i]);
+	og_buf_fini(&images[0]);
+	og_buf_fini(&images[1]);
+	og_view_unref(v);
+	end();
+}
+END_TEST
+
 /* Columns of more than one part. */
 START_TEST(several_parts)
 {
@@ -501,6 +568,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, rebase_drops_what_stood_on_it);
 	tcase_add_test(tc, pins_are_shared_with_earlier_copies);
 	tcase_add_test(tc, scales_over_many_rows);
+	tcase_add_loop_test(tc, rows_that_are_all_live, 0, 2);
 	tcase_add_test(tc, several_parts);
 }
 
