@@ -67,6 +67,7 @@ int cmd_export(struct cli *c);
 int cmd_query(struct cli *c);
 int cmd_mutate(struct cli *c);
 int cmd_verify(struct cli *c);
+int cmd_optimize(struct cli *c);
 int cmd_status(struct cli *c);
 
 #endif

@@ -236,7 +236,7 @@ const struct command commands[] = {
 	{ .name = "mutate", .alias = "change", .about = "Run a mutation", .args = mutate_args, .rules = mutate_rules, .standard_input = true,
 	  .run = cmd_mutate },
 	{ .name = "policy", .about = "Check and explain policies", .subs = policy_commands },
-	{ .name = "optimize", .about = "Fold small files", .args = located_json, .rules = uri_once },
+	{ .name = "optimize", .about = "Fold small files", .args = located_json, .rules = uri_once, .run = cmd_optimize },
 	{ .name = "repair", .about = "Find and repair drift", .args = repair_args, .rules = repair_rules },
 	{ .name = "cleanup", .about = "Remove old versions", .args = cleanup_args, .rules = uri_once },
 	{ .name = "cluster", .about = "Declare and converge a cluster", .subs = cluster_commands },

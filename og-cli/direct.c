@@ -126,10 +126,29 @@ static const struct og_ipc_rule chan_rules[] = {
 	{ OG_IPC_IMAGE_DROP, OG_IPC_RUNNING, on_image_drop },
 };
 
+/* What waits for the builder's work would wait for ever: all requests end. */
+static void builder_lost(struct direct *d, const struct og_error *why)
+{
+	if (d->lost)
+		return;
+	d->lost = true;
+	if (why->code < 0)
+		d->fault = *why;
+	else
+		og_error_set(&d->fault, OG_ERR_UNAVAILABLE, "og-worker, the builder, has ended unexpectedly");
+	og_chan_free(d->chan);
+	d->chan = NULL;
+	og_graph_detach(d->graph);
+}
+
 static void on_closed(void *arg, struct og_chan *c, const struct og_error *why)
 {
 	struct direct *d = arg;
 
+	if (c == d->builder) {
+		builder_lost(d, why);
+		return;
+	}
 	if (!d->lost) {
 		d->lost = true;
 		if (why->code < 0)
@@ -180,7 +199,7 @@ static int launch(struct direct *d, const char *path, int secrets_fd, enum direc
 		{ "create", "1" },
 	};
 	struct og_chan_cfg control = { .rules = control_rules, .nrules = OG_COUNT(control_rules), .arg = d, .closed = on_closed };
-	struct og_launch l = { .settings = settings, .nsettings = OG_COUNT(settings) - (mode != DIRECT_CREATE), .secrets_fd = secrets_fd,
+	struct og_launch l = { .role = OG_ROLE_STORAGED, .settings = settings, .nsettings = OG_COUNT(settings) - (mode != DIRECT_CREATE), .secrets_fd = secrets_fd,
 			       .ids = *ids, .control = &control };
 	char program[OG_PROC_PATH_MAX];
 	int rc = og_proc_find("og-storaged", NULL, program, err);
@@ -279,6 +298,39 @@ int direct_open(struct direct *d, const char *path, const char *uri, int secrets
 	return rc;
 }
 
+static int hand_builder(struct direct *d, int fd, struct og_error *err)
+{
+	struct og_buf b = { 0 };
+	int rc;
+
+	og_put_u8(&b, OG_ROLE_BUILDER);
+	og_put_u32(&b, 0);
+	og_put_u32(&b, 1);
+	rc = og_chan_send(d->control, OG_IPC_CHANNEL, &b, fd, err);
+	og_buf_fini(&b);
+	return rc;
+}
+
+int direct_builder(struct direct *d, struct og_error *err)
+{
+	const struct og_launch_setting settings[] = { { "mode", "direct" }, { "log.level", env("RUST_LOG", "error") }, { "proc", "builder" } };
+	struct og_chan_cfg control = { .rules = control_rules, .nrules = OG_COUNT(control_rules), .arg = d, .closed = on_closed };
+	struct og_launch l = { .role = OG_ROLE_BUILDER, .settings = settings, .nsettings = OG_COUNT(settings), .secrets_fd = -1,
+			       .control = &control };
+	char program[OG_PROC_PATH_MAX];
+	int fd = -1, rc;
+
+	if ((rc = og_proc_find("og-worker", NULL, program, err)) < 0 || (rc = og_spawn_ids_of("omnigraph-worker", &l.ids, err)) < 0)
+		return rc;
+	l.path = program;
+	rc = og_child_launch(d->base, &l, &d->builder_pid, &d->builder, &fd, err);
+	if (rc == 0)
+		rc = hand_builder(d, fd, err);
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
 /* It has closed files and threads to end; only one that hangs is killed. */
 static void reap(pid_t pid)
 {
@@ -308,7 +360,10 @@ void direct_close(struct direct *d)
 		d->graph = NULL;
 	}
 	og_ops_free(d->ops);
+	og_chan_free(d->builder);
 	og_chan_free(d->control);
+	if (d->builder_pid > 0)
+		reap(d->builder_pid);
 	if (d->pid > 0)
 		reap(d->pid);
 	if (d->base)
@@ -393,8 +448,8 @@ int direct_report(struct direct *d, enum og_ipc_type type, const struct og_buf *
 		rc = direct_wait(d, &r.done, err);
 	if (rc < 0)
 		return rc;
-	*err = r.err;
-	return r.err.code < 0 ? r.err.code : og_buf_ok(text, err);
+	*err = r.err.code < 0 && d->lost ? d->fault : r.err;
+	return err->code < 0 ? err->code : og_buf_ok(text, err);
 }
 
 struct state {

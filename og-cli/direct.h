@@ -17,6 +17,8 @@ struct direct {
 	struct event_base *base;
 	pid_t pid;			/* 0: none */
 	struct og_chan *control, *chan;
+	pid_t builder_pid;		/* 0: none */
+	struct og_chan *builder;	/* its control channel */
 	struct og_graph *graph;
 	struct og_ops *ops;
 	struct og_runner runner;
@@ -36,6 +38,11 @@ void direct_close(struct direct *d);	/* accepts {0} and twice */
 int direct_wait(struct direct *d, bool *done, struct og_error *err) OG_MUST_CHECK;
 /* The same until any of the n flags is set. */
 int direct_wait_any(struct direct *d, bool *const *flags, size_t n, struct og_error *err) OG_MUST_CHECK;
+/*
+ * Starts a builder for og-storaged, for what it cannot do without: og-worker in its sandbox, under the service's user where root starts it. It ends
+ * with the rest; if it does so earlier, requests end with that error.
+ */
+int direct_builder(struct direct *d, struct og_error *err) OG_MUST_CHECK;
 /* Asks og-storaged something whose answer is a REPORT; its text is appended to `text`. */
 int direct_report(struct direct *d, enum og_ipc_type type, const struct og_buf *body, struct og_buf *text, struct og_error *err) OG_MUST_CHECK;
 /* The state of a branch, with one reference for the caller. */

@@ -867,8 +867,9 @@ static void on_status(void *arg, struct og_journal *j)
 		event_base_loopbreak(sd->child.base);
 }
 
-const struct og_journal_hooks storaged_hooks = { .applied = graph_opened_hook, .status = on_status, .fold = job_fold };
-static const struct og_journal_hooks direct_hooks = { .applied = graph_opened_hook };
+const struct og_journal_hooks storaged_hooks = { .applied = graph_opened_hook, .status = on_status, .fold = job_fold,
+						 .checkpointed = on_checkpoint };
+static const struct og_journal_hooks direct_hooks = { .applied = graph_opened_hook, .fold = job_fold, .checkpointed = on_checkpoint };
 
 struct og_journal_config storaged_config(struct storaged *sd)
 {

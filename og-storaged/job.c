@@ -46,8 +46,11 @@ struct job {
 	void *token;
 	struct og_seg *keep;		/* segments below the folded part */
 	uint32_t nkeep;
+	uint64_t rows;			/* live ones of the whole stack */
 	int out_fd;
 	struct og_seg seg;
+	struct og_buf about;		/* struct og_wire_about, as it came; also of a description */
+	job_described *described;
 	struct job *next;
 };
 
@@ -79,6 +82,7 @@ static void job_free(struct job *j)
 	job_unlink(j);
 	drop_layers(j);
 	og_fd_close(&j->out_fd);
+	og_buf_fini(&j->about);
 	free(j->wants);
 	free(j->keep);
 	free(j);
@@ -121,8 +125,12 @@ static void job_end(struct job *j)
 			og_error_set(&none, OG_ERR_INTERNAL, "the builder left an image out");
 		image_failed(sd, &j->wants[i], j->err.code < 0 ? &j->err : &none);
 	}
+	if (j->fold_done && j->err.code < 0 && sd->fold_error.code == 0)
+		sd->fold_error = j->err;
 	if (j->fold_done)
 		j->fold_done(j->token, true, NULL, 0);	/* layers stay as they are */
+	if (j->described)
+		j->described(j->token, og_buf_view(&j->about), &j->err);
 	job_free(j);
 }
 
@@ -608,6 +616,21 @@ void jobs_run(struct storaged *sd)
 
 /* ---- answers ---- */
 
+/*
+ * A full fold is rows alone. Above others it is plain if it adds as many rows as the stack has more than those: an update would add none, and a
+ * delete take one away.
+ */
+static bool fold_is_plain(const struct job *j)
+{
+	uint64_t below = 0;
+
+	for (uint32_t i = 0; i < j->nkeep; i++) {
+		if (!j->keep[i].plain || __builtin_add_overflow(below, j->keep[i].rows, &below))
+			return false;
+	}
+	return j->nkeep == 0 || (j->rows >= below && j->rows - below == j->seg.rows);
+}
+
 static void fold_stored(void *arg, struct og_store_result *res)
 {
 	struct job *j = arg;
@@ -630,8 +653,11 @@ static void fold_stored(void *arg, struct og_store_result *res)
 	}
 	for (uint32_t i = 0; i < j->nkeep; i++)
 		segs[n++] = j->keep[i];
+	j->seg.plain = fold_is_plain(j);
 	segs[n++] = j->seg;
 	job_unlink(j);
+	if (j->about.len)
+		delta_learn(sd, j->type_id, j->schema, &j->seg.id, og_buf_view(&j->about));
 	j->fold_done(j->token, false, segs, n);
 	free(segs);
 	job_free(j);
@@ -658,6 +684,22 @@ static int store_fold(struct job *j, struct og_error *err)
 	return 0;
 }
 
+static int take_about(struct job *j, int fd, uint64_t size, struct og_error *err)
+{
+	struct og_slice map;
+	int rc;
+
+	if (j->kind == OG_JOB_IMAGES || size == 0 || size > OG_WIRE_ABOUT_MAX)
+		return og_error_set(err, OG_ERR_PEER, "a description of %llu bytes", (unsigned long long)size);
+	rc = og_map_file(fd, size, &map, err);
+	if (rc < 0)
+		return rc;
+	og_buf_clear(&j->about);
+	og_buf_slice(&j->about, map);
+	og_unmap(&map);
+	return og_buf_ok(&j->about, err);
+}
+
 static int take_output(struct job *j, struct og_ipc_msg *m, const struct og_wire_built *w, struct og_error *err)
 {
 	uint64_t size;
@@ -669,6 +711,10 @@ static int take_output(struct job *j, struct og_ipc_msg *m, const struct og_wire
 	if (size != w->bytes)
 		return og_error_set(err, OG_ERR_PEER, "the builder's output has %llu bytes instead of %llu", (unsigned long long)size,
 				    (unsigned long long)w->bytes);
+	if (w->about)
+		return take_about(j, m->fd, size, err);
+	if (j->kind == OG_JOB_DESCRIBE)
+		return og_error_set(err, OG_ERR_PEER, "the builder's output is no description");
 	if (j->kind != OG_JOB_IMAGES) {
 		og_fd_close(&j->out_fd);
 		j->out_fd = og_ipc_take_fd(m);
@@ -755,7 +801,9 @@ static void on_built_end(struct job *j, const struct og_wire_built *w)
 	/* It compares before it builds. */
 	for (uint32_t i = 0; w->code == 0 && i < j->nlayers; i++)
 		j->layers[i].layer->checked = true;
-	if (w->code < 0 || j->kind == OG_JOB_IMAGES) {
+	if (w->code == 0 && j->kind == OG_JOB_DESCRIBE && !j->about.len)
+		og_error_set(&j->err, OG_ERR_INTERNAL, "the builder described nothing");
+	if (w->code < 0 || j->kind == OG_JOB_IMAGES || j->kind == OG_JOB_DESCRIBE) {
 		job_end(j);
 		return;
 	}
@@ -795,55 +843,71 @@ static int on_built(void *arg, struct og_ipc_msg *m, struct og_error *err)
 
 /* ---- folding ---- */
 
+/* The stack's lowest layers, which stay; base up. */
+static int keep_layers(struct job *j, const struct og_layer *top, uint32_t n, struct og_error *err)
+{
+	j->keep = calloc(n ? n : 1, sizeof(*j->keep));
+	if (!j->keep)
+		return og_error_nomem(err);
+	j->nkeep = n;
+	for (; top; top = top->below)
+		if (top->depth <= n)
+			j->keep[top->depth - 1] = top->seg;
+	return 0;
+}
+
 /*
- * What a checkpoint's stack becomes: the layers above the base folded into one, or everything when these hold more than an eighth of
- * the base's bytes, or when there is no base that could stay.
+ * What a checkpoint's stack becomes: og_layer_keep of its layers stay, the rest is folded into one. A small one is folded wholly, so that it is
+ * plain: it can be read as it lies, and delta.c shows it.
  */
 void job_fold(void *arg, struct og_journal *jr, const struct og_fold_job *f, og_fold_done done, void *token)
 {
 	struct storaged *sd = arg;
-	const struct og_layer *l, *base = NULL;
+	struct og_layer *top = (struct og_layer *)f->top;
+	uint32_t keep = og_layer_keep(top, f->full);
 	struct og_error err = { 0 };
-	uint64_t above = 0;
-	bool full;
 	struct job *j;
 
 	(void)jr;
-	for (l = f->top; l; l = l->below) {
-		if (!l->below)
-			base = l;
-		else
-			above += l->in_log ? l->len : l->seg.bytes;
-	}
-	full = f->full || !base || base->in_log || above > base->seg.bytes / 8;
-	if (!f->top || (f->top == base && !base->in_log) || !peer_builder(sd)) {
-		done(token, true, NULL, 0);
-		return;
-	}
-	j = job_new(sd, full ? OG_JOB_FOLD : OG_JOB_FOLD_DELETES, f->type, &err);
+	if (keep > 0 && !og_layer_plain(top) && delta_rewrite(sd, top))
+		keep = 0;
+	j = peer_builder(sd) ? job_new(sd, keep ? OG_JOB_FOLD_DELETES : OG_JOB_FOLD, f->type, &err) : NULL;
 	if (!j) {
 		done(token, true, NULL, 0);
 		return;
 	}
 	j->schema = f->schema;
-	if (take_layers(j, (struct og_layer *)f->top, full ? 0 : 1, &err) < 0) {
-		job_free(j);
-		done(token, true, NULL, 0);
-		return;
-	}
-	if (!full) {
-		j->keep = calloc(1, sizeof(*j->keep));
-		if (j->keep) {
-			j->keep[0] = base->seg;
-			j->nkeep = 1;
-		}
-	}
-	if (!full && !j->keep) {
+	j->rows = f->rows;
+	if (take_layers(j, top, keep, &err) < 0 || keep_layers(j, top, keep, &err) < 0) {
 		job_free(j);
 		done(token, true, NULL, 0);
 		return;
 	}
 	j->fold_done = done;
 	j->token = token;
+	jobs_run(sd);
+}
+
+void job_describe(struct storaged *sd, uint32_t type, const struct og_schema_state *schema, struct og_layer *const *segs, uint32_t n,
+		  job_described *done, void *arg)
+{
+	struct og_error err = { 0 };
+	struct job *j = job_new(sd, OG_JOB_DESCRIBE, type, &err);
+
+	if (j)
+		j->layers = calloc(n ? n : 1, sizeof(*j->layers));
+	if (!j || !j->layers) {
+		if (j)
+			job_free(j);
+		og_error_nomem(&err);
+		done(arg, og_slice(NULL, 0), &err);
+		return;
+	}
+	j->nlayers = n;
+	for (uint32_t i = 0; i < n; i++)
+		j->layers[i] = (struct job_layer){ .layer = og_layer_ref(segs[i]), .fd = -1 };
+	j->schema = schema;
+	j->described = done;
+	j->token = arg;
 	jobs_run(sd);
 }

@@ -39,8 +39,9 @@ static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
 	struct storaged *sd = arg;
 	const struct og_state *s = sd->journal ? og_journal_state(sd->journal) : NULL;
 	struct og_journal_stats js = { 0 };
-	static const char *const names[] = { "commits", "objects_put", "objects_followed", "lost_rounds", "checkpoints", "tail" };
-	uint64_t values[6];
+	static const char *const names[] = { "commits", "objects_put", "objects_followed", "lost_rounds", "checkpoints", "tail",
+					"delta_puts" };
+	uint64_t values[OG_COUNT(names)];
 
 	if (sd->journal)
 		og_journal_stats(sd->journal, &js);
@@ -50,7 +51,8 @@ static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
 	values[3] = js.lost_rounds;
 	values[4] = js.checkpoints;
 	values[5] = js.tail;
-	og_put_u32(b, 8 + OG_STORE_NOPS);
+	values[6] = sd->delta_puts;
+	og_put_u32(b, OG_COUNT(names) + 2 + OG_STORE_NOPS);
 	for (size_t i = 0; i < OG_COUNT(names); i++) {
 		og_put_str(b, names[i]);
 		og_put_u64(b, values[i]);
@@ -120,6 +122,7 @@ static void finish(struct storaged *sd)
 	graph_close(sd);
 	og_store_free(sd->store);	/* waits for puts that read a job's descriptor */
 	jobs_free(sd);
+	delta_free(sd);
 	images_free(sd);
 	bell_free(sd);
 	og_child_fini(&sd->child);
@@ -138,7 +141,7 @@ int main(int argc, char **argv)
 	if (!sd)
 		return 1;
 	sd->page_fd = -1;
-	if (og_child_start(&sd->child, argc, argv, &ops, sd, &err) < 0 || read_settings(sd, &err) < 0)
+	if (og_child_start(&sd->child, argc, argv, &ops, sd, &err) < 0 || read_settings(sd, &err) < 0 || delta_new(sd, &err) < 0)
 		return og_child_abort(&sd->child, &err);
 	set_budget(sd);
 	/* A commit's buffers come and go: given back to the system each time, every page of them would be faulted in anew. */

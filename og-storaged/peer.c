@@ -29,8 +29,10 @@ static int on_hello(void *arg, struct og_ipc_msg *m, struct og_error *err)
 		return rc;
 	og_chan_set_state(p->chan, OG_IPC_RUNNING);
 	peer_send_bell(p);
-	if (p->role == OG_ROLE_BUILDER)
+	if (p->role == OG_ROLE_BUILDER) {
 		jobs_run(p->sd);
+		optimize_go(p->sd);
+	}
 	return 0;
 }
 

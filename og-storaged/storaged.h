@@ -10,6 +10,7 @@
  * write.c    commits, segments, init, maintenance
  * images.c   the cache of images, requests for them
  * job.c      the builder's jobs: inputs, outputs, folding
+ * delta.c    the Delta Lake log of each type, after checkpoints
  *
  * Threads: one, but for the I/O threads of the store.
  */
@@ -121,6 +122,10 @@ struct storaged {
 	unsigned jobs_sent;
 	bool jobs_running, jobs_again;
 	struct event *jobs_retry, *leave;
+	struct og_error fold_error;	/* the first failure of a fold since it was cleared */
+	struct delta *delta;		/* delta.c */
+	uint64_t delta_puts;		/* requests of its own among the store's puts if absent */
+	struct optimize *optimize;	/* write.c: one under way */
 };
 
 /* open.c */
@@ -161,6 +166,9 @@ int on_segment_put(void *arg, struct og_ipc_msg *m, struct og_error *err);
 int on_segment_get(void *arg, struct og_ipc_msg *m, struct og_error *err);
 int on_graph_init(void *arg, struct og_ipc_msg *m, struct og_error *err);
 int on_maintain(void *arg, struct og_ipc_msg *m, struct og_error *err);
+/* The hook of the journal. */
+void on_checkpoint(void *arg, struct og_journal *j, const struct og_branch *main, bool full);
+void optimize_go(struct storaged *sd);	/* one that waited for the builder */
 int sd_no_journal(struct storaged *sd, struct og_error *err);	/* the reason, or 0 when there is a journal */
 
 /* images.c */
@@ -182,6 +190,23 @@ void jobs_run(struct storaged *sd);
 /* Whether a job that is not at the builder yet waits for this image: giving it up would have it built for ever. */
 bool jobs_need(const struct storaged *sd, const struct og_wire_image *k);
 void jobs_free(struct storaged *sd);
+/*
+ * Has the builder describe a type and these segments of it: `about` is a struct og_wire_about of one file for each, undecoded; err->code < 0: there is none.
+ * Answered from the loop, or during this call without memory; never when everything ends.
+ */
+typedef void job_described(void *arg, struct og_slice about, const struct og_error *err);
+void job_describe(struct storaged *sd, uint32_t type, const struct og_schema_state *schema, struct og_layer *const *segs, uint32_t n,
+		  job_described *done, void *arg);
 void job_fold(void *arg, struct og_journal *j, const struct og_fold_job *fold, og_fold_done done, void *token);
+
+/* delta.c */
+int delta_new(struct storaged *sd, struct og_error *err);
+void delta_free(struct storaged *sd);
+/* The hook: a checkpoint's state of main is to be shown. `done` (may be NULL) is called once all types have been looked at. */
+void delta_show(struct storaged *sd, const struct og_branch *main, bool now, void (*done)(struct storaged *sd));
+/* What the builder said of a segment that it made. */
+void delta_learn(struct storaged *sd, uint32_t type, const struct og_schema_state *schema, const struct og_ulid *seg, struct og_slice about);
+/* Whether a stack that could stay as it is should rather be folded wholly, so that the log can show it. */
+bool delta_rewrite(struct storaged *sd, const struct og_layer *top);
 
 #endif

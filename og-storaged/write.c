@@ -506,6 +506,171 @@ static void on_checkpointed(void *arg, const struct og_error *err)
 	on_init_done(arg, err);
 }
 
+/* ---- optimize ---- */
+
+#define FULL_TRIES 3u		/* a checkpoint that was under way already is not a full one */
+
+struct optimize {
+	struct pending *w;
+	const struct og_branch *before, *after;	/* main; references held */
+	unsigned tries;
+	bool started, checkpointed, shown;
+};
+
+static void optimize_end(struct storaged *sd, const struct og_buf *report, const struct og_error *err)
+{
+	struct optimize *o = sd->optimize;
+
+	sd->optimize = NULL;
+	og_branch_unref(o->before);
+	og_branch_unref(o->after);
+	if (err)
+		pending_fail(o->w, err);
+	else
+		pending_answer(o->w, OG_IPC_REPORT, report, -1);
+	free(o);
+}
+
+static bool same_layer(const struct og_layer *a, const struct og_layer *b)
+{
+	if (a->in_log != b->in_log)
+		return false;
+	return a->in_log ? a->seq == b->seq && a->body == b->body : og_ulid_cmp(&a->seg.id, &b->seg.id) == 0;
+}
+
+/* How many layers of a are not in b: stacks share their lowest ones. */
+static uint32_t layers_beyond(const struct og_layer *a, const struct og_layer *b)
+{
+	uint32_t n = a ? a->depth : 0;
+
+	for (; a; a = a->below) {
+		const struct og_layer *l = b;
+
+		while (l && l->depth > a->depth)
+			l = l->below;
+		if (l && l->depth == a->depth && same_layer(a, l))
+			return n - a->depth;
+	}
+	return n;
+}
+
+static void put_optimized(struct og_json_writer *w, const struct optimize *o)
+{
+	const struct og_schema_state *s = o->after->schema;
+
+	og_json_begin_object(w);
+	og_json_member_array(w, "tables");
+	for (size_t i = 0; i < o->after->ntables; i++) {
+		const struct og_table *t = &o->after->tables[i], *old = og_branch_table(o->before, t->type);
+		const struct og_layer *was = old ? old->top : NULL;
+		struct og_buf key = { 0 };
+
+		for (size_t k = 0; k < s->ntypes; k++)
+			if (s->types[k].id == t->type)
+				og_buf_printf(&key, "%s:%.*s", s->types[k].kind == 'e' ? "edge" : "node", OG_FMT(s->types[k].name));
+		og_json_begin_object(w);
+		og_json_member_string(w, "table_key", og_buf_view(&key));
+		og_json_member_u64(w, "fragments_removed", layers_beyond(was, t->top));
+		og_json_member_u64(w, "fragments_added", layers_beyond(t->top, was));
+		og_json_end_object(w);
+		og_buf_fini(&key);
+	}
+	og_json_end_array(w);
+	og_json_end_object(w);
+}
+
+static void optimize_step(struct storaged *sd)
+{
+	struct optimize *o = sd->optimize;
+	struct og_json_writer w;
+	struct og_buf text = { 0 }, b = { 0 };
+
+	if (!o->checkpointed || !o->shown)
+		return;
+	/* Whatever could be folded is; but it was not everything. */
+	if (sd->fold_error.code < 0) {
+		optimize_end(sd, NULL, &sd->fold_error);
+		return;
+	}
+	og_json_writer_init(&w, &text, false);
+	put_optimized(&w, o);
+	og_put_bytes(&b, og_buf_view(&text));
+	optimize_end(sd, &b, NULL);
+	og_buf_fini(&text);
+	og_buf_fini(&b);
+}
+
+static void on_shown(struct storaged *sd)
+{
+	if (!sd->optimize)
+		return;
+	sd->optimize->shown = true;
+	optimize_step(sd);
+}
+
+void on_checkpoint(void *arg, struct og_journal *j, const struct og_branch *main, bool full)
+{
+	struct storaged *sd = arg;
+	struct optimize *o = full ? sd->optimize : NULL;
+
+	(void)j;
+	if (o && !o->after)
+		o->after = og_branch_ref(main);
+	delta_show(sd, main, full, o ? on_shown : NULL);
+}
+
+static void on_optimized(void *arg, const struct og_error *err)
+{
+	struct storaged *sd = arg;
+	struct optimize *o = sd->optimize;
+	struct og_error busy = { 0 };
+
+	if (err->code < 0) {
+		optimize_end(sd, NULL, err);
+	} else if (!o->after && ++o->tries < FULL_TRIES) {
+		og_journal_checkpoint(sd->journal, true, on_optimized, sd);
+	} else if (!o->after) {
+		og_error_set(&busy, OG_ERR_UNAVAILABLE, "checkpoints of other writers come between; try again");
+		optimize_end(sd, NULL, &busy);
+	} else {
+		o->checkpointed = true;
+		optimize_step(sd);
+	}
+}
+
+void optimize_go(struct storaged *sd)
+{
+	struct optimize *o = sd->optimize;
+
+	if (!o || o->started || !peer_builder(sd))
+		return;
+	o->started = true;
+	og_error_clear(&sd->fold_error);
+	o->before = og_branch_ref(og_state_main(og_journal_state(sd->journal)));
+	og_journal_checkpoint(sd->journal, true, on_optimized, sd);
+}
+
+static void start_optimize(struct pending *w)
+{
+	struct storaged *sd = w->sd;
+	struct og_error err = { 0 };
+
+	if (sd_no_journal(sd, &err) < 0) {
+		pending_fail(w, &err);
+		return;
+	}
+	if (sd->optimize)
+		og_error_set(&err, OG_ERR_CONFLICT, "optimize is under way already");
+	else if (!(sd->optimize = calloc(1, sizeof(*sd->optimize))))
+		og_error_nomem(&err);
+	if (err.code < 0) {
+		pending_fail(w, &err);
+		return;
+	}
+	sd->optimize->w = w;
+	optimize_go(sd);	/* or once the builder says HELLO */
+}
+
 int on_maintain(void *arg, struct og_ipc_msg *m, struct og_error *err)
 {
 	struct peer *p = arg;
@@ -528,6 +693,8 @@ int on_maintain(void *arg, struct og_ipc_msg *m, struct og_error *err)
 			pending_fail(w, err);
 		else
 			og_journal_checkpoint(p->sd->journal, false, on_checkpointed, w);
+	} else if (og_slice_is(verb, "optimize")) {
+		start_optimize(w);
 	} else {
 		og_error_set(err, OG_ERR_UNSUPPORTED, "maintenance '%.*s' is not available in this version", OG_FMT(verb));
 		pending_fail(w, err);

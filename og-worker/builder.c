@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/sha256.h"
 #include "image/build.h"
+#include "image/describe.h"
 #include "ipc/wire.h"
 
 #define LAYERS_MAX 262144u	/* of one job */
@@ -263,6 +264,63 @@ static int fold_sink(void *arg, const void *p, size_t n, struct og_error *err)
 	return og_fd_write_all(f->fd, og_slice(p, n), err);
 }
 
+static int answer_about(struct builder *b, const struct og_described *d, struct og_error *err)
+{
+	struct og_wire_about_file *files = calloc(d->nfiles ? d->nfiles : 1, sizeof(*files));
+	struct og_wire_about w = { .schema = og_buf_view(&d->schema), .why = og_slice_str(d->why.message), .files = files,
+				   .nfiles = (uint32_t)d->nfiles };
+	struct og_buf text = { 0 };
+	int fd = -1, rc;
+
+	if (!files)
+		return og_error_nomem(err);
+	for (size_t i = 0; i < d->nfiles; i++)
+		files[i] = (struct og_wire_about_file){ d->files[i].fits, og_buf_view(&d->files[i].bounds) };
+	og_wire_put_about(&text, &w);
+	free(files);
+	if ((rc = og_buf_ok(&text, err)) == 0 && (rc = og_memfd_from("about", og_buf_view(&text), &fd, err)) == 0)
+		rc = answer(b, &(struct og_wire_built){ .job = b->job, .more = true, .about = true, .bytes = text.len }, fd, true, err);
+	og_fd_close(&fd);
+	og_buf_fini(&text);
+	return rc;
+}
+
+static int job_describe(struct builder *b, const struct og_build_in *in, struct og_error *err)
+{
+	struct og_slice *files = calloc(in->nlayers ? in->nlayers : 1, sizeof(*files));
+	struct og_described d = { 0 };
+	int rc;
+
+	if (!files)
+		return og_error_nomem(err);
+	for (size_t i = 0; i < in->nlayers; i++)
+		files[i] = in->layers[i].bytes;
+	rc = og_describe(in->type, files, in->nlayers, &d, err);
+	if (rc == 0)
+		rc = answer_about(b, &d, err);
+	og_described_fini(&d);
+	free(files);
+	return rc;
+}
+
+/* Of what was just written, out of its own bytes. */
+static int describe_fold(struct builder *b, const struct og_build_in *in, const struct fold_out *f, struct og_error *err)
+{
+	struct og_described d = { 0 };
+	struct og_slice map = { 0 };
+	struct og_error why = { 0 };
+	int rc = 0;
+
+	/* The fold is good without. */
+	if (og_map_file(f->fd, f->bytes, &map, &why) < 0 || og_describe(in->type, &map, 1, &d, &why) < 0)
+		og_log(OG_LOG_WARN, "fold.undescribed", "type=%u why=\"%s\"", in->type->id, why.message);
+	else
+		rc = answer_about(b, &d, err);
+	og_described_fini(&d);
+	og_unmap(&map);
+	return rc;
+}
+
 static int job_fold(struct builder *b, const struct og_build_in *in, bool keep_deletes, struct og_error *err)
 {
 	struct fold_out f = { .fd = -1 };
@@ -275,6 +333,8 @@ static int job_fold(struct builder *b, const struct og_build_in *in, bool keep_d
 		rc = og_memfd_seal(f.fd, err);
 	if (rc == 0)
 		rc = answer(b, &(struct og_wire_built){ .job = b->job, .more = true, .bytes = f.bytes }, f.fd, true, err);
+	if (rc == 0)
+		rc = describe_fold(b, in, &f, err);
 	og_fd_close(&f.fd);
 	return rc;
 }
@@ -295,6 +355,8 @@ static int run_job(struct builder *b, const struct og_wire_build *w, struct og_b
 		rc = og_build_rows(in, &rows, err);
 		b->rows = rows;
 		return rc;
+	case OG_JOB_DESCRIBE:
+		return job_describe(b, in, err);
 	}
 	return 0;
 }

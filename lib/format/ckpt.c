@@ -61,6 +61,8 @@ static void write_layer(struct og_json_writer *w, const struct og_ckpt_layer *l)
 		og_member_sha256(w, "sha256", &l->sha256);
 	} else {
 		og_put_seg_members(w, &l->seg);
+		if (l->seg.plain)
+			og_json_member_bool(w, "plain", true);
 	}
 	og_json_end_object(w);
 }
@@ -318,6 +320,7 @@ static void read_layers(struct og_fields *f, const struct og_json *j, struct og_
 		l->in_log = og_json_get(&v[i], "seq") != NULL;
 		if (!l->in_log) {
 			l->seg = og_value_seg(f, &v[i]);
+			l->seg.plain = og_field_flag(f, &v[i], "plain");
 			continue;
 		}
 		l->seq = og_field_u64(f, &v[i], "seq");

@@ -201,7 +201,7 @@ uint32_t *og_field_u32s(struct og_fields *f, const struct og_json *o, const char
 
 struct og_seg og_value_seg(struct og_fields *f, const struct og_json *v)
 {
-	struct og_seg s;
+	struct og_seg s = { 0 };
 
 	s.id = og_field_ulid(f, v, "id");
 	s.rows = og_field_u64(f, v, "rows");

@@ -45,6 +45,7 @@ struct og_seg {
 	uint64_t rows;		/* in the file, whatever is deleted above it */
 	uint64_t bytes;		/* of the object */
 	struct og_sha256 sha256;
+	bool plain;		/* in checkpoints: every row is there and new, nothing below is replaced or deleted by it */
 };
 
 /* What a commit did to one type: "t", "v", "dn" or "all" and "n", "body", "segs", "as". */

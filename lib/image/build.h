@@ -62,7 +62,7 @@ int og_build_rows(const struct og_build_in *in, uint32_t *rows, struct og_error 
 
 /*
  * Folds layers into one segment, written to the sink as Parquet. `keep_deletes`: the result is itself a delta (lower layers exist), else a plain
- * segment of live rows. rows_out: rows written. Edges are put into (source, target) order when the node indexes are given (src_idx or dst_idx, or no
+ * segment of live rows; without any delete it has no `_op`. rows_out: rows written. Edges are put into (source, target) order when the node indexes are given (src_idx or dst_idx, or no
  * node at all); else they keep theirs.
  */
 int og_fold(const struct og_build_in *in, bool keep_deletes, og_pq_sink *sink, void *arg, uint64_t *rows_out, struct og_error *err) OG_MUST_CHECK;

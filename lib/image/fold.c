@@ -35,6 +35,15 @@ static int add_column(struct fold *f, struct og_slice name, uint32_t prop_id, co
 	return og_job_column(f->j, prop_id, type, c, err);
 }
 
+/* Without one the result has no `_op`: where it also replaces nothing below it is rows like any others. */
+static bool has_deletes(const struct og_job *j)
+{
+	for (uint32_t i = 0; j->keep_deletes && i < j->nplaces; i++)
+		if (og_job_deleted(j, i))
+			return true;
+	return false;
+}
+
 static int open_columns(struct fold *f, struct og_error *err)
 {
 	const struct og_type *type = f->j->in->type;
@@ -53,7 +62,7 @@ static int open_columns(struct fold *f, struct og_error *err)
 	if (type->kind == OG_EDGE && ((rc = add_column(f, OG_SLICE("src"), OG_PROP_SRC, &og_type_string, keep, err)) < 0 ||
 				      (rc = add_column(f, OG_SLICE("dst"), OG_PROP_DST, &og_type_string, keep, err)) < 0))
 		return rc;
-	if (keep) {
+	if (has_deletes(f->j)) {
 		f->op_at = f->ncols;
 		if ((rc = add_column(f, OG_SLICE("_op"), OG_PROP_OP, &og_type_op, false, err)) < 0)
 			return rc;

@@ -6,6 +6,7 @@
  * og_child_start takes all of these; then the program boots, locks itself down, says READY, and runs its loop.
  * og-cli in direct mode starts og-storaged in the same way, with a third argument "operator": the other end of descriptor 3 is then
  * og-cli (role OG_ROLE_OPERATOR), which sends START and hands over, by CHANNEL with role operator, the channel for its requests.
+ * To fold it also starts a builder, whose CHANNEL has role storaged, and sends the other end of that to og-storaged.
  * og_child_launch does og-cli's part.
  *
  *	static const struct og_child_ops ops = { .channel = on_channel, .drain = on_drain, .stop = on_stop };
@@ -116,13 +117,14 @@ void og_child_fini(struct og_child *c);
  * og-cli's part, the operator: starts og-storaged (path: proc/find.h) with a channel of its own and these settings. secrets_fd may be -1 (og_secrets_take).
  * *control takes og-storaged's LOG, READY and REJECTED (rules: the caller's, role storaged) and STOP; *fd is our end of the channel for
  * requests (og_chan_new with self OG_ROLE_OPERATOR, peer OG_ROLE_STORAGED). og-storaged leaves when either channel closes or at STOP; the caller
- * reaps *pid.
+ * reaps *pid. With role OG_ROLE_BUILDER it is og-worker as builder, and *fd the end that og-storaged is given with CHANNEL.
  */
 struct og_launch_setting {
 	const char *key, *value;
 };
 struct og_launch {
 	const char *path;
+	enum og_role role; /* OG_ROLE_STORAGED or OG_ROLE_BUILDER */
 	const struct og_launch_setting *settings;
 	size_t nsettings;
 	int secrets_fd;

@@ -1,4 +1,4 @@
-/* Direct mode: og-cli starts an og-storaged of its own. */
+/* Direct mode: og-cli starts an og-storaged of its own, and a builder where one is needed. */
 #include "config.h"
 
 #include <signal.h>
@@ -34,7 +34,7 @@ static int hand_over(struct og_chan *c, const struct og_launch *l, int theirs, s
 		rc = og_chan_send(c, OG_IPC_SECRETS, NULL, l->secrets_fd, err);
 	if (rc < 0)
 		return rc;
-	og_put_u8(&b, OG_ROLE_OPERATOR);
+	og_put_u8(&b, l->role == OG_ROLE_STORAGED ? OG_ROLE_OPERATOR : OG_ROLE_STORAGED);
 	og_put_u32(&b, 0);
 	og_put_u32(&b, 1);
 	rc = og_chan_send(c, OG_IPC_CHANNEL, &b, theirs, err);
@@ -45,7 +45,8 @@ static int hand_over(struct og_chan *c, const struct og_launch *l, int theirs, s
 int og_child_launch(struct event_base *base, const struct og_launch *l, pid_t *pid, struct og_chan **control, int *fd,
 		    struct og_error *err)
 {
-	char *argv[] = { (char *)"og-storaged", (char *)"storaged", (char *)"operator", NULL };
+	bool storaged = l->role == OG_ROLE_STORAGED;
+	char *argv[] = { (char *)(storaged ? "og-storaged" : "og-worker"), (char *)og_role_name(l->role), (char *)"operator", NULL };
 	struct og_spawn s = { .path = l->path, .argv = argv, .nfds = 1, .ids = l->ids, .own_group = true };
 	struct og_chan_cfg cfg = *l->control;
 	int ctl[2] = { -1, -1 }, req[2] = { -1, -1 }, rc;
@@ -57,7 +58,7 @@ int og_child_launch(struct event_base *base, const struct og_launch *l, pid_t *p
 	if ((rc = og_spawn(&s, pid, err)) < 0)
 		goto out;
 	cfg.self = OG_ROLE_OPERATOR;
-	cfg.peer = OG_ROLE_STORAGED;
+	cfg.peer = l->role;
 	c = og_chan_new(base, ctl[0], &cfg, err);
 	ctl[0] = -1;
 	rc = c ? hand_over(c, l, req[1], err) : err->code;

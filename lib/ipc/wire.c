@@ -685,7 +685,7 @@ int og_wire_get_build(struct og_slice body, struct og_arena *a, struct og_wire_b
 	struct og_reader r = og_reader_init(body);
 
 	w->job = og_read_u32(&r);
-	w->kind = read_enum(&r, OG_JOB_IMAGES, OG_JOB_COUNT);
+	w->kind = read_enum(&r, OG_JOB_IMAGES, OG_JOB_DESCRIBE);
 	w->schema = og_read_bytes(&r);
 	w->types = read_types(&r, a, &w->ntypes);
 	w->type_id = og_read_u32(&r);
@@ -706,6 +706,7 @@ void og_wire_put_built(struct og_buf *b, const struct og_wire_built *w)
 {
 	og_put_u32(b, w->job);
 	put_bool(b, w->more);
+	put_bool(b, w->about);
 	og_wire_put_image(b, &w->key);
 	og_put_u64(b, w->bytes);
 	og_put_u64(b, w->rows);
@@ -719,10 +720,36 @@ int og_wire_get_built(struct og_slice body, struct og_wire_built *w, struct og_e
 
 	w->job = og_read_u32(&r);
 	w->more = read_bool(&r);
+	w->about = read_bool(&r);
 	og_wire_read_image(&r, &w->key);
 	w->bytes = og_read_u64(&r);
 	w->rows = og_read_u64(&r);
 	w->code = (int32_t)og_read_u32(&r);
 	w->message = og_read_bytes(&r);
+	return og_reader_end(&r, err);
+}
+
+void og_wire_put_about(struct og_buf *b, const struct og_wire_about *w)
+{
+	og_put_bytes(b, w->schema);
+	og_put_bytes(b, w->why);
+	og_put_u32(b, w->nfiles);
+	for (uint32_t i = 0; i < w->nfiles; i++) {
+		put_bool(b, w->files[i].fits);
+		og_put_bytes(b, w->files[i].bounds);
+	}
+}
+
+int og_wire_get_about(struct og_slice body, struct og_arena *a, struct og_wire_about *w, struct og_error *err)
+{
+	struct og_reader r = og_reader_init(body);
+
+	w->schema = og_read_bytes(&r);
+	w->why = og_read_bytes(&r);
+	w->files = read_array(&r, a, &w->nfiles, 5, sizeof(*w->files));
+	for (uint32_t i = 0; i < w->nfiles; i++) {
+		w->files[i].fits = read_bool(&r);
+		w->files[i].bounds = og_read_bytes(&r);
+	}
 	return og_reader_end(&r, err);
 }

@@ -242,7 +242,7 @@ struct og_wire_input {
 void og_wire_put_input(struct og_buf *b, const struct og_wire_input *i);
 int og_wire_get_input(struct og_slice body, struct og_arena *a, struct og_wire_input *i, struct og_error *err) OG_MUST_CHECK;
 
-enum og_wire_job { OG_JOB_IMAGES = 1, OG_JOB_FOLD = 2, OG_JOB_FOLD_DELETES = 3, OG_JOB_COUNT = 4 };
+enum og_wire_job { OG_JOB_IMAGES = 1, OG_JOB_FOLD = 2, OG_JOB_FOLD_DELETES = 3, OG_JOB_COUNT = 4, OG_JOB_DESCRIBE = 5 };
 struct og_wire_build {
 	uint32_t job;
 	uint8_t kind;			/* enum og_wire_job; COUNT: only checks the layers and counts live rows */
@@ -262,6 +262,7 @@ int og_wire_get_build(struct og_slice body, struct og_arena *a, struct og_wire_b
 struct og_wire_built {
 	uint32_t job;
 	bool more;			/* an output is attached */
+	bool about;			/* it is a struct og_wire_about: of DESCRIBE's layers, or of the segment that a fold gave before it */
 	struct og_wire_image key;
 	uint64_t bytes;
 	uint64_t rows;			/* at the end of a fold or count */
@@ -270,5 +271,20 @@ struct og_wire_built {
 };
 void og_wire_put_built(struct og_buf *b, const struct og_wire_built *w);
 int og_wire_get_built(struct og_slice body, struct og_wire_built *w, struct og_error *err) OG_MUST_CHECK;
+
+/* What the Delta log says of a type and its files (image/describe.h). */
+#define OG_WIRE_ABOUT_MAX (16u * OG_MIB)
+struct og_wire_about_file {
+	bool fits;
+	struct og_slice bounds;
+};
+struct og_wire_about {
+	struct og_slice schema;		/* len 0: none is possible, `why` */
+	struct og_slice why;
+	struct og_wire_about_file *files;
+	uint32_t nfiles;
+};
+void og_wire_put_about(struct og_buf *b, const struct og_wire_about *w);
+int og_wire_get_about(struct og_slice body, struct og_arena *a, struct og_wire_about *w, struct og_error *err) OG_MUST_CHECK;
 
 #endif

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "journal/private.h"
+#include "journal/state_private.h"
 
 #include <stdlib.h>
 
@@ -15,13 +16,16 @@
 struct fold {
 	struct og_jn_ckpt *k;
 	struct og_layer *top;		/* reference held */
-	bool done;
+	struct og_layer *with;		/* what came of it, reference held; NULL: it stays, or no rows (folded) */
+	uint64_t rows;
+	bool full, done, folded;
 };
 
 struct og_jn_ckpt {
 	struct og_journal *j;		/* NULL: the journal was closed */
 	unsigned refs;			/* requests and folds under way, and the journal's own */
 	bool full;
+	const struct og_branch *main;	/* as it was when folding began, reference held */
 	struct fold *folds;
 	size_t nfolds, folding;
 	struct og_arena arena;
@@ -41,9 +45,12 @@ static void ckpt_unref(struct og_jn_ckpt *k)
 {
 	if (--k->refs > 0)
 		return;
-	for (size_t i = 0; i < k->nfolds; i++)
+	for (size_t i = 0; i < k->nfolds; i++) {
 		og_layer_unref(k->folds[i].top);
+		og_layer_unref(k->folds[i].with);
+	}
 	free(k->folds);
+	og_branch_unref(k->main);
 	og_arena_fini(&k->arena);
 	og_buf_fini(&k->bytes);
 	free(k->cbs);
@@ -72,6 +79,34 @@ static void ckpt_end(struct og_jn_ckpt *k, const struct og_error *err)
 	og_jn_wake(j);
 }
 
+/* ---- 4: who wants to know ---- */
+
+static struct og_layer *folded_top(const struct og_jn_ckpt *k, struct og_layer *top)
+{
+	for (size_t i = 0; i < k->nfolds; i++)
+		if (k->folds[i].top == top && k->folds[i].folded)
+			return k->folds[i].with;
+	return top;
+}
+
+/* It is in the store. */
+static void ckpt_done(struct og_jn_ckpt *k)
+{
+	struct og_journal *j = k->j;
+	struct og_branch *b = j->hooks.checkpointed && k->main ? og_branch_copy(k->main) : NULL;
+
+	for (size_t i = 0; b && i < b->ntables; i++) {
+		struct og_layer *old = b->tables[i].top;
+
+		b->tables[i].top = og_layer_ref(folded_top(k, old));
+		og_layer_unref(old);
+	}
+	if (b)
+		j->hooks.checkpointed(j->arg, j, b, k->full);
+	og_branch_unref(b);
+	ckpt_end(k, NULL);
+}
+
 /* ---- 3: the checkpoint itself ---- */
 
 static void put_ckpt(struct og_jn_ckpt *k);
@@ -95,7 +130,7 @@ static void on_ckpt_put(void *arg, struct og_store_result *res)
 		}
 		j->stats.checkpoints++;
 		og_jn_trim_tail(j);
-		ckpt_end(k, NULL);
+		ckpt_done(k);
 	}
 	ckpt_unref(k);
 }
@@ -230,7 +265,8 @@ static void fold_result(struct fold *f, const struct og_seg *segs, size_t n)
 	}
 	if (og_state_relayer(j->state, f->top, with, &err) < 0)
 		og_log(OG_LOG_WARN, "journal.fold", "type=%u error=nomem", f->top->type);
-	og_layer_unref(with);
+	f->with = with;
+	f->folded = true;
 }
 
 static void fold_done(void *token, bool keep, const struct og_seg *segs, size_t n)
@@ -249,20 +285,13 @@ static void fold_done(void *token, bool keep, const struct og_seg *segs, size_t 
 	ckpt_unref(k);
 }
 
-static bool stack_foldable(const struct og_layer *top, bool full)
+static int add_fold(struct og_jn_ckpt *k, const struct og_table *t, bool full)
 {
-	if (full && top && top->depth > 1)
-		return true;
-	for (; top; top = top->below)
-		if (top->in_log)
-			return true;
-	return false;
-}
-
-static int add_fold(struct og_jn_ckpt *k, struct og_layer *top)
-{
+	struct og_layer *top = t->top;
 	struct fold *v;
 
+	if (!top || og_layer_keep(top, full) == top->depth)
+		return 0;
 	for (size_t i = 0; i < k->nfolds; i++)
 		if (k->folds[i].top == top)
 			return 0;
@@ -270,18 +299,18 @@ static int add_fold(struct og_jn_ckpt *k, struct og_layer *top)
 	if (!v)
 		return -1;
 	k->folds = v;
-	v[k->nfolds++] = (struct fold){ .k = k, .top = og_layer_ref(top) };
+	v[k->nfolds++] = (struct fold){ .k = k, .top = og_layer_ref(top), .rows = t->rows, .full = full };
 	return 0;
 }
 
+/* Wholly on main's line alone: a copy of everything for each branch would be dear, and goes with the branch. */
 static int plan_folds(struct og_jn_ckpt *k)
 {
 	const struct og_state *s = k->j->state;
 
 	for (size_t i = 0; i < s->nbranches; i++)
 		for (size_t t = 0; s->branches[i]->live && t < s->branches[i]->ntables; t++)
-			if (stack_foldable(s->branches[i]->tables[t].top, k->full) &&
-			    add_fold(k, s->branches[i]->tables[t].top) < 0)
+			if (add_fold(k, &s->branches[i]->tables[t], k->full && i == 0) < 0)
 				return -1;
 	return 0;
 }
@@ -290,9 +319,10 @@ static void start_folds(struct og_jn_ckpt *k)
 {
 	struct og_journal *j = k->j;
 
+	k->main = og_branch_ref(og_state_main(j->state));
 	if (!j->hooks.fold || plan_folds(k) < 0 || k->nfolds == 0) {
 		if (k->nfolds == 0 && j->state->seq == j->ckpt_seq)
-			ckpt_end(k, NULL);	/* there is one that says the same */
+			ckpt_done(k);	/* there is one that says the same */
 		else
 			put_hist(k);
 		return;
@@ -301,7 +331,7 @@ static void start_folds(struct og_jn_ckpt *k)
 	for (size_t i = 0; i < k->nfolds && k->j; i++) {
 		struct og_fold_job job = {
 			.type = k->folds[i].top->type, .schema = og_state_schema(j->state), .top = k->folds[i].top,
-			.not_below = j->state->floor_before, .full = k->full,
+			.rows = k->folds[i].rows, .not_below = j->state->floor_before, .full = k->folds[i].full,
 		};
 
 		k->refs++;

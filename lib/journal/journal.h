@@ -37,10 +37,11 @@ struct og_fold_job {
 	uint32_t type;
 	const struct og_schema_state *schema;
 	const struct og_layer *top;	/* the stack: top, top->below, ... */
+	uint64_t rows;			/* live ones of the stack */
 	struct og_ulid not_below;	/* ids of new segments must be greater (the floor's `before`) */
-	bool full;			/* optimize: one segment per type, whatever it costs */
+	bool full;			/* optimize: whatever it costs (og_layer_keep) */
 };
-/* segs: the new stack, base up, already put under data/<type>/; n 0 with keep: leave the layers as they are. */
+/* segs: the new stack, base up, already put under data/<type>/, `plain` set; n 0 with keep: leave the layers as they are. */
 typedef void (*og_fold_done)(void *token, bool keep, const struct og_seg *segs, size_t n);
 
 struct og_journal_hooks {
@@ -53,6 +54,11 @@ struct og_journal_hooks {
 	 * also during this call. NULL: checkpoints name log bodies as layers.
 	 */
 	void (*fold)(void *arg, struct og_journal *j, const struct og_fold_job *job, og_fold_done done, void *token);
+	/*
+	 * A checkpoint is in the store. `main`: the branch as it was when the folding for it began, on the layers that came of that;
+	 * borrowed. Also when there was nothing to be put. May be NULL.
+	 */
+	void (*checkpointed)(void *arg, struct og_journal *j, const struct og_branch *main, bool full);
 	/* Row count of a Parquet object, for verify: 0 or an error. NULL: not checked. */
 	int (*count_rows)(void *arg, struct og_slice parquet, uint64_t *rows, struct og_error *err);
 };

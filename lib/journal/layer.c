@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define SMALL_MANY 8u	/* small segments that only add, before they are gathered */
+
 struct og_layer *og_layer_ref(struct og_layer *l)
 {
 	if (l)
@@ -96,6 +98,70 @@ const struct og_table *og_branch_table(const struct og_branch *b, uint32_t type)
 			hi = mid;
 	}
 	return NULL;
+}
+
+/* ---- what a fold leaves ---- */
+
+uint64_t og_layer_bytes(const struct og_layer *l)
+{
+	return l->in_log ? l->len : l->seg.bytes;
+}
+
+bool og_layer_plain(const struct og_layer *top)
+{
+	for (; top; top = top->below)
+		if (top->in_log || !top->seg.plain)
+			return false;
+	return true;
+}
+
+/* A plain stack, wholly: from the lowest small segment on, if there is another. */
+static uint32_t keep_full(const struct og_layer *top)
+{
+	uint32_t small = 0, first = 0;
+
+	for (const struct og_layer *l = top; l; l = l->below)
+		if (l->seg.bytes < OG_LAYER_SMALL) {
+			small++;
+			first = l->depth;
+		}
+	return small > 1 ? first - 1 : top->depth;
+}
+
+/* A plain stack, in passing: the small segments at its top, once there are so many. */
+static uint32_t keep_plain(const struct og_layer *top)
+{
+	const struct og_layer *l = top;
+
+	while (l && l->seg.bytes < OG_LAYER_SMALL)
+		l = l->below;
+	return top->depth - (l ? l->depth : 0) < SMALL_MANY ? top->depth : l ? l->depth : 0;
+}
+
+uint32_t og_layer_keep(const struct og_layer *top, bool full)
+{
+	const struct og_layer *prefix = top, *l;
+	uint64_t above = 0, bytes = 0;
+
+	if (!top)
+		return 0;
+	if (og_layer_plain(top))
+		return full ? keep_full(top) : keep_plain(top);
+	if (full)
+		return 0;
+	for (l = top; l; l = l->below)
+		if (l->in_log || !l->seg.plain)
+			prefix = l->below;
+	for (l = top; l != prefix; l = l->below)
+		above += og_layer_bytes(l);
+	for (l = prefix; l; l = l->below)
+		bytes += l->seg.bytes;
+	if (bytes / 8 < above)
+		return 0;
+	for (l = prefix; l && l->seg.bytes < OG_LAYER_SMALL && l->seg.bytes / 8 < above; l = l->below)
+		above += l->seg.bytes;
+	/* One segment over others that stay would become itself. */
+	return !l ? 0 : l == top->below && !top->in_log ? top->depth : l->depth;
 }
 
 /* ---- relayering ---- */

@@ -409,10 +409,27 @@ static int check_commit(const struct og_state *s, const struct og_record *r, con
 	return 0;
 }
 
+/*
+ * Whether the commit's segments only add rows. An update among them would count as a row of theirs and add none to the table, a delete
+ * as one more than is left: so the counts agree only where there is neither.
+ */
+static bool adds_only(const struct og_table_change *c)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < c->nsegs; i++)
+		if (__builtin_add_overflow(sum, c->segs[i].rows, &sum))
+			return false;
+	if (c->body != OG_NO_BODY)
+		return false;
+	return c->all ? c->rows == sum : c->dn >= 0 && (uint64_t)c->dn == sum;
+}
+
 /* t has the old values (or those of a new type); its top reference is owned. */
 static int change_table(struct og_table *t, const struct og_table_change *c, const struct og_record *r,
 			const struct og_logobj *obj, const struct og_branch *source)
 {
+	bool plain = adds_only(c);
 	struct og_layer *top;
 
 	t->version = c->version;
@@ -435,9 +452,11 @@ static int change_table(struct og_table *t, const struct og_table_change *c, con
 	}
 	top = t->top;
 	t->top = NULL;	/* taken over by the next layer */
-	for (size_t i = 0; i < c->nsegs; i++)
+	for (size_t i = 0; i < c->nsegs; i++) {
 		if (!(top = og_layer_segment(top, c->type, &c->segs[i])))
 			return -1;
+		top->seg.plain = plain;
+	}
 	if (c->body != OG_NO_BODY && !(top = og_layer_body(top, c->type, obj->seq, c->body, &obj->bodies[c->body])))
 		return -1;
 	t->top = top;

@@ -184,6 +184,17 @@ struct og_layer *og_layer_segment(struct og_layer *below, uint32_t type, const s
 struct og_layer *og_layer_body(struct og_layer *below, uint32_t type, uint64_t seq, uint32_t body,
 			       const struct og_log_body *place);
 
+/* All layers are segments that only add rows: the rows of the files, one after the other, are those of the table. NULL: true. */
+bool og_layer_plain(const struct og_layer *top);
+/*
+ * How many layers of a stack, base up, a fold should leave as they are; the depth of the stack: nothing is to be done. Those above become one.
+ * What changes rows is folded into the rest once it exceeds an eighth of that; layers that only add are gathered in segments
+ * of OG_LAYER_SMALL bytes and more, their sizes falling by factors of 8. `full`: until the stack is plain and at most one segment is small.
+ */
+#define OG_LAYER_SMALL (32u * OG_MIB)
+uint32_t og_layer_keep(const struct og_layer *top, bool full);
+uint64_t og_layer_bytes(const struct og_layer *l);	/* of this one alone */
+
 /*
  * Replaces, in every live branch, the stack that ends in `old` by the one that ends in `with` (equal content; NULL: empty),
  * keeping what lies above. Sharing among branches is kept.

@@ -144,6 +144,18 @@ static struct og_layer *stack_layer(struct stacks *st, const struct og_ckpt *c, 
 	return made;
 }
 
+/* Checkpoints of earlier versions do not say which layers only add rows; where all do the counts tell. */
+static void mark_plain(struct og_layer *top, uint64_t rows)
+{
+	uint64_t sum = 0;
+
+	for (const struct og_layer *l = top; l; l = l->below)
+		if (l->in_log || __builtin_add_overflow(sum, l->seg.rows, &sum))
+			return;
+	for (struct og_layer *l = sum == rows ? top : NULL; l; l = l->below)
+		l->seg.plain = true;
+}
+
 static int fill_tables(struct stacks *st, const struct og_ckpt *c, const struct og_ckpt_state *from, struct og_branch *b)
 {
 	for (size_t i = 0; i < from->ntables; i++) {
@@ -153,6 +165,7 @@ static int fill_tables(struct stacks *st, const struct og_ckpt *c, const struct 
 		for (size_t k = 0; k < t->nlayers; k++)
 			if (!(top = stack_layer(st, c, top, t->layers[k])))
 				return -1;
+		mark_plain(top, t->rows);
 		b->tables[i] = (struct og_table){
 			.type = t->type, .version = t->version, .owner = t->owner, .rows = t->rows, .top = top
 		};

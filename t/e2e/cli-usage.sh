@@ -150,7 +150,7 @@ fails --as x read
 ! grep -q warning "$tmp/stderr" || fail "a global option before it lifts the warning"
 
 # --- what this version cannot do is said, after the words were read
-for words in 'branch list' 'optimize g' 'cluster plan' 'graphs list' 'policy validate' 'cleanup g --keep +5'; do
+for words in 'branch list' 'cluster plan' 'graphs list' 'policy validate' 'cleanup g --keep +5'; do
 	# shellcheck disable=SC2086
 	fails $words
 	err_has 'is not available in this version'

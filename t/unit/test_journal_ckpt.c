@@ -112,7 +112,7 @@ static int folds;
 
 static void fold_at_once(void *arg, struct og_journal *j, const struct og_fold_job *job, og_fold_done done, void *token)
 {
-	struct og_seg seg = { .rows = 1, .bytes = 1 };
+	struct og_seg seg = { .rows = job->rows, .bytes = 1, .plain = true };
 
 	folds++;
 	ck_assert_int_eq(og_journal_ulid(j, &seg.id, &failure), 0);
