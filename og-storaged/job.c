@@ -46,7 +46,7 @@ struct job {
 	void *token;
 	struct og_seg *keep;		/* segments below the folded part */
 	uint32_t nkeep;
-	uint64_t rows;			/* live ones of the whole stack */
+	uint64_t stack_rows;	/* live ones of the whole stack */
 	int out_fd;
 	struct og_seg seg;
 	struct og_buf about;		/* struct og_wire_about, as it came; also of a description */
@@ -628,7 +628,7 @@ static bool fold_is_plain(const struct job *j)
 		if (!j->keep[i].plain || __builtin_add_overflow(below, j->keep[i].rows, &below))
 			return false;
 	}
-	return j->nkeep == 0 || (j->rows >= below && j->rows - below == j->seg.rows);
+	return j->nkeep == 0 || (j->stack_rows >= below && j->stack_rows - below == j->seg.rows);
 }
 
 static void fold_stored(void *arg, struct og_store_result *res)
@@ -877,7 +877,7 @@ void job_fold(void *arg, struct og_journal *jr, const struct og_fold_job *f, og_
 		return;
 	}
 	j->schema = f->schema;
-	j->rows = f->rows;
+	j->stack_rows = f->rows;
 	if (take_layers(j, top, keep, &err) < 0 || keep_layers(j, top, keep, &err) < 0) {
 		job_free(j);
 		done(token, true, NULL, 0);
