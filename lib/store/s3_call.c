@@ -20,6 +20,10 @@
 #define SKEW_US (INT64_C(240) * 1000000)
 #define SMALL_BODY (1u * OG_MIB)
 #define SMALL_MS 30000u
+/* Without a byte in either direction: of the first try, and of a put that is not repeated here. */
+#define STALL_S 5u
+#define STALL_ONCE_S 10u
+#define STALL_MAX_S 30u
 
 /* ---- what an answer means ---- */
 
@@ -439,6 +443,21 @@ static void build_path(struct s3_call *c, struct og_buf *path, struct og_buf *qu
 	og_aws_query(query, c->params, c->nparams);
 }
 
+/*
+ * A connection that has died in silence is found out by nothing else, and S3 answers small requests within a second or two. Later tries are more
+ * patient, so that a store which is slow is not asked again and again; none goes on when the caller has gone.
+ */
+static unsigned stall_of(const struct s3_call *c)
+{
+	uint64_t left = (og_monotonic_us() - c->begun_us) / 1000;
+	unsigned s = c->once ? STALL_ONCE_S : OG_MIN(STALL_S << OG_MIN(c->tries, 3u), STALL_MAX_S);
+
+	if (c->net.len > SMALL_BODY)
+		s = STALL_MAX_S;
+	left = left < c->s->patience_ms ? (c->s->patience_ms - left) / 1000 : 0;
+	return (unsigned)OG_MAX(OG_MIN((uint64_t)s, left), UINT64_C(1));
+}
+
 static int transmit(struct s3_call *c, const struct og_sigv4_result *sig, const char *path, const char *query, struct og_error *err)
 {
 	struct og_net_header headers[S3_HEADERS + 6];
@@ -465,6 +484,8 @@ static int transmit(struct s3_call *c, const struct og_sigv4_result *sig, const 
 	r.no_verify = c->s->no_verify;
 	if (!r.total_ms && strcmp(c->method, "GET") != 0 && r.len <= SMALL_BODY && !r.stall_s)
 		r.total_ms = SMALL_MS;
+	if (!r.stall_s)
+		r.stall_s = stall_of(c);
 	if (c->head)
 		r.head = on_head;
 	c->tries++;

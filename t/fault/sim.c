@@ -72,6 +72,7 @@ static uint64_t heap_nr;
 static uint64_t run_end;
 static struct event_base *running;
 static int socket_ms;
+static bool quiet;
 
 int clock_gettime(clockid_t id, struct timespec *ts)
 {
@@ -85,11 +86,16 @@ int clock_gettime(clockid_t id, struct timespec *ts)
 /* Instead of waiting, time goes on: to the loop's next timer, to what is due here, or to the end. */
 int epoll_wait(int fd, struct epoll_event *events, int max, int timeout)
 {
-	int n = (int)syscall(SYS_epoll_pwait, fd, events, max, timeout ? socket_ms : 0, NULL, 8);
+	/* Once nothing has moved for so long, nothing will before time goes on; a moment is enough then. */
+	int ms = quiet ? OG_MIN(socket_ms, 1) : socket_ms;
+	int n = (int)syscall(SYS_epoll_pwait, fd, events, max, timeout ? ms : 0, NULL, 8);
 	uint64_t to = nheap ? OG_MIN(heap[0].when, run_end) : run_end;
 
+	if (n != 0)
+		quiet = false;
 	if (n != 0 || timeout == 0)
 		return n;
+	quiet = true;
 	if (timeout > 0)
 		to = OG_MIN(to, now + (uint64_t)timeout * 1000);
 	now = OG_MAX(now, to);
