@@ -34,6 +34,7 @@ void line_unref(struct og_line *l)
 	if (l->catalog)
 		free_layers(l);
 	og_catalog_unref(l->catalog);
+	free(l->touched);
 	free(l->applied);
 	free(l->meta);
 	free(l->name);
@@ -119,12 +120,14 @@ static int fill(struct og_line *l, const struct og_wire_head *h, bool direct, st
 	if ((rc = compile_catalog(l, h, err)) < 0)
 		return rc;
 	l->applied = calloc(l->catalog->ntypes ? l->catalog->ntypes : 1, sizeof(*l->applied));
+	l->touched = malloc((l->catalog->ntypes ? l->catalog->ntypes : 1) * sizeof(*l->touched));
 	l->meta = calloc(l->catalog->ntypes ? l->catalog->ntypes : 1, sizeof(*l->meta));
 	l->base = og_view_new(l->catalog);
 	if (direct)
 		l->layers = calloc(l->catalog->ntypes ? l->catalog->ntypes : 1, sizeof(*l->layers));
-	if (!l->applied || !l->meta || !l->base || (direct && !l->layers))
+	if (!l->applied || !l->touched || !l->meta || !l->base || (direct && !l->layers))
 		return og_error_nomem(err);
+	memset(l->touched, 0xff, l->catalog->ntypes * sizeof(*l->touched));
 	l->base->graph = h->graph;
 	l->base->branch = h->branch;
 	l->base->commit = h->base_commit;
@@ -197,6 +200,7 @@ static void note_commit(struct og_line *l, const struct tail_commit *c)
 		const struct tail_table *t = &c->tables[k];
 		struct og_snap_type *m = &l->meta[t->type];
 
+		l->touched[t->type] = OG_MIN(l->touched[t->type], l->ncommits);
 		m->rows = t->all ? t->rows : (uint64_t)((int64_t)m->rows + t->dn);
 		m->table_version = t->version;
 		m->owner = l->branch;
@@ -224,8 +228,8 @@ int line_append(struct og_line *l, const struct og_wire_commit *c, struct og_err
 	t = copy_commit(l, c, err);
 	if (!t)
 		return err->code;
-	l->commits[l->ncommits++] = t;
 	note_commit(l, t);
+	l->commits[l->ncommits++] = t;
 	return 0;
 }
 
@@ -304,24 +308,16 @@ static int add_needs(struct og_need **list, size_t *n, size_t *cap, const struct
 int line_needs(const struct og_line *l, uint32_t ncommits, const bool *types, const struct og_need *needs, size_t n, struct og_need **out,
 	       size_t *nout, struct og_error *err)
 {
-	bool *pending = calloc(l->catalog->ntypes ? l->catalog->ntypes : 1, sizeof(*pending));
 	struct og_need *list = NULL;
 	size_t count = 0, cap = 0;
-	int rc;
+	int rc = add_needs(&list, &count, &cap, needs, n, err);
 
-	if (!pending)
-		return og_error_nomem(err);
-	rc = add_needs(&list, &count, &cap, needs, n, err);
-	for (uint32_t i = 0; i < ncommits; i++)
-		for (uint32_t k = 0; k < l->commits[i]->ntables; k++)
-			pending[l->commits[i]->tables[k].type] = true;
 	for (uint32_t t = 0; rc == 0 && t < l->catalog->ntypes; t++) {
 		struct og_need apply[16];
 
-		if (pending[t] && types[t])
+		if (l->touched[t] < ncommits && types[t])
 			rc = add_needs(&list, &count, &cap, apply, og_view_apply_needs(l->base, &l->catalog->types[t], apply), err);
 	}
-	free(pending);
 	if (rc < 0) {
 		free(list);
 		return rc;

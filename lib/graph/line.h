@@ -44,6 +44,7 @@ struct og_line {
 	struct line_layers *layers;	/* direct mode, like catalog->types */
 	struct tail_commit **commits;
 	uint32_t ncommits, cap;
+	uint32_t *touched;		/* like catalog->types: number of the first commit that touches it, or UINT32_MAX */
 	uint64_t seq, bell;
 	/* The newest view: `applied[t]` types have their deltas up to commit cur_n. */
 	struct og_view *cur;
