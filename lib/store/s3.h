@@ -34,7 +34,7 @@ const char *og_store_s3_file(const struct og_store *s, size_t i);
 
 /*
  * Whether a store honours conditions: puts a probe under a fresh name if absent, twice, then if match with a tag that cannot match,
- * then deletes it. OG_ERR_UNSUPPORTED if it does not: concurrent writers would destroy each other's data. Four requests; what
+ * then deletes it. OG_ERR_UNSUPPORTED if it does not: concurrent writers would destroy each other's data. Five requests at most; what
  * else fails is handed on.
  */
 void og_store_check(struct og_store *s, og_store_cb cb, void *arg);
