@@ -13,7 +13,9 @@
 
 #include "base/date.h"
 #include "base/log.h"
+#include "base/num.h"
 #include "config/config.h"
+#include "proc/cachedir.h"
 #include "proc/find.h"
 
 #define STEP_US UINT64_C(1000000)
@@ -188,25 +190,40 @@ static const char *env(const char *name, const char *otherwise)
 	return v ? v : otherwise;
 }
 
+/* As a server reads it. */
+static uint64_t wanted_cache(void)
+{
+	const char *text = getenv("OMNIGRAPH_CACHE_BYTES");
+	uint64_t n = UINT64_MAX;
+	struct og_log_quoted q;
+
+	if (text && *text && !og_parse_size(og_slice_str(text), &n))
+		og_log(OG_LOG_WARN, "settings.invalid", "variable=OMNIGRAPH_CACHE_BYTES value=%s", og_log_quote(&q, text));
+	return n;
+}
+
 static int launch(struct direct *d, const char *path, int secrets_fd, enum direct_mode mode, const struct og_spawn_ids *ids, int *fd,
 		  struct og_error *err)
 {
+	char program[OG_PROC_PATH_MAX], cache_dir[OG_PROC_PATH_MAX], cache_bytes[24];
 	const struct og_launch_setting settings[] = {
 		{ "mode", "direct" },		{ "graphs", "1" }, { "graph.0.id", "" }, { "graph.0.uri", path },
 		{ "log.level", env("RUST_LOG", "error") }, { "proc", "storaged" },
 		{ "env.HOME", env("HOME", "") }, { "env.SSL_CERT_FILE", env("SSL_CERT_FILE", "") },
 		{ "env.SSL_CERT_DIR", env("SSL_CERT_DIR", "") }, { "env.REQUEST_METHOD", env("REQUEST_METHOD", "") },
+		{ "cache_dir", cache_dir }, { "cache_bytes", cache_bytes },
 		{ "create", "1" },
 	};
 	struct og_chan_cfg control = { .rules = control_rules, .nrules = OG_COUNT(control_rules), .arg = d, .closed = on_closed };
 	struct og_launch l = { .role = OG_ROLE_STORAGED, .settings = settings, .nsettings = OG_COUNT(settings) - (mode != DIRECT_CREATE), .secrets_fd = secrets_fd,
 			       .ids = *ids, .control = &control };
-	char program[OG_PROC_PATH_MAX];
 	int rc = og_proc_find("og-storaged", NULL, program, err);
 
 	if (rc < 0)
 		return rc;
 	l.path = program;
+	og_cachedir_find(getenv("OMNIGRAPH_CACHE_DIR"), OG_CACHEDIR_OPERATOR, cache_dir);
+	snprintf(cache_bytes, sizeof(cache_bytes), "%llu", (unsigned long long)wanted_cache());
 	return og_child_launch(d->base, &l, &d->pid, &d->control, fd, err);
 }
 

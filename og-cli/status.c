@@ -153,6 +153,25 @@ static void put_graphs(struct cli *c, const struct og_json *status)
 	}
 }
 
+/* "cache /var/cache/omnigraph: 12345 of 10737418240 bytes, 7 hits, 3 misses" */
+static void put_cache(struct cli *c, const struct og_json *status)
+{
+	static const char *const parts[][2] = {
+		{ "cache_bytes", ": " }, { "cache_limit", " of " }, { "cache_hits", " bytes, " }, { "cache_misses", " hits, " },
+	};
+	const struct og_json *dir = og_json_get(status, "cache_dir"), *counters = og_json_get(status, "counters");
+
+	if (!og_json_is(dir, OG_JT_STRING) || !og_json_is(counters, OG_JT_OBJECT))
+		return;
+	og_buf_str(&c->out, "\ncache ");
+	put_plain(&c->out, dir);
+	for (size_t i = 0; i < OG_COUNT(parts); i++) {
+		og_buf_str(&c->out, parts[i][1]);
+		put_plain(&c->out, og_json_get(counters, parts[i][0]));
+	}
+	og_buf_str(&c->out, " misses\n");
+}
+
 static void put_last_ends(struct cli *c, const struct og_json *list)
 {
 	for (size_t i = 0; og_json_is(list, OG_JT_ARRAY) && i < list->items.n; i++) {
@@ -179,6 +198,7 @@ static void put_text(struct cli *c, const struct og_json *status)
 	put_processes(c, processes);
 	put_last_ends(c, processes);
 	put_graphs(c, status);
+	put_cache(c, status);
 }
 
 int cmd_status(struct cli *c)

@@ -222,6 +222,8 @@ static void begin_status(struct og_json_writer *w, struct og_buf *text, const st
 	og_json_member_str(w, "state", phase_name(m->phase));
 	og_json_member_str(w, "listen", m->addr);
 	og_json_member_str(w, "uri", m->graph_uri);
+	if (m->cache_dir[0])
+		og_json_member_str(w, "cache_dir", m->cache_dir);
 	put_processes(w, m);
 }
 

@@ -287,7 +287,7 @@ static void put_settings(const struct child *c, struct og_buf *b)
 		{ "query_memory", NULL, o->query_memory },
 		{ "inflight_max", NULL, o->inflight_max },
 		{ "bytes_max", NULL, o->bytes_max },
-		{ "cache_dir", o->cache_dir ? o->cache_dir : "", 0 },
+		{ "cache_dir", m->cache_dir, 0 },
 		{ "cache_bytes", NULL, o->cache_bytes },
 		{ "max_staleness_ms", NULL, o->max_staleness_ms },
 		{ "poll_ms", NULL, o->poll_ms },

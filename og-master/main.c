@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/zonedb.h"
 #include "og-master/master.h"
+#include "proc/cachedir.h"
 #include "proc/lock.h"
 #include "proc/notify.h"
 #include "proc/secrets.h"
@@ -148,11 +149,28 @@ static int watch_signals(struct master *m, struct og_error *err)
 
 /* --- life -------------------------------------------------------------------------------------------- */
 
+/* Made here only where og-storaged, under a user of its own, could not. What is wrong with the folder costs the cache, as og-storaged will say. */
+static int choose_cache(struct master *m, struct og_error *err)
+{
+	struct og_error ignored = { 0 };
+	struct og_spawn_ids ids;
+	int rc;
+
+	if (og_uri_kind(m->graph_uri) != OG_URI_S3 || !m->opt.cache_bytes)
+		return 0;
+	og_cachedir_find(m->opt.cache_dir, OG_CACHEDIR_SERVER, m->cache_dir);
+	if ((rc = og_spawn_ids_of("omnigraph-storage", &ids, err)) < 0)
+		return rc;
+	if (ids.change && m->cache_dir[0] && og_cachedir_make(m->cache_dir, &ids, &ignored) < 0)
+		og_log(OG_LOG_DEBUG, "cache.folder", "text=\"%s\"", ignored.message);
+	return 0;
+}
+
 static int boot(struct master *m, char **envp, struct og_error *err)
 {
 	int rc;
 
-	if ((rc = mode_choose(m, err)) < 0)
+	if ((rc = mode_choose(m, err)) < 0 || (rc = choose_cache(m, err)) < 0)
 		return rc;
 	/* Before any other program runs: what is secret leaves our memory and our environment. */
 	if ((rc = og_secrets_take(envp, &m->secrets_fd, err)) < 0 || (rc = og_zones_share(&m->zones_fd, err)) < 0)

@@ -67,6 +67,7 @@ struct master {
 	struct og_config config; /* empty with --cluster; its arena holds the next two */
 	bool has_config;
 	const char *graph_uri;	/* normalised */
+	char cache_dir[OG_PROC_PATH_MAX];	/* "": none */
 	const char *graph_name; /* NULL: anonymous */
 	int listen_fd;
 	char addr[80]; /* "ip:port" */

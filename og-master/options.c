@@ -33,11 +33,11 @@ const char options_usage[] =
 	"      --body-timeout <SECONDS>    Between two bytes of a body [default: 60]\n"
 	"      --idle-timeout <SECONDS>    For an idle connection [default: 75]\n"
 	"      --query-timeout <SECONDS>   For one query [default: 60]\n"
-	"      --query-memory <BYTES>      For one query [default: 1073741824]\n"
+	"      --query-memory <BYTES>      For one query; K, M, G and T are understood [default: 1G]\n"
 	"      --drain-timeout <SECONDS>   For running requests when the server stops [default: 30]\n"
 	"      --stuck-timeout <SECONDS>   Before a process that stands still is replaced [default: 30]\n"
-	"      --cache-dir <DIR>           The host's object cache [default: by the installation]\n"
-	"      --cache-bytes <BYTES>       Its size [default: by the machine]\n"
+	"      --cache-dir <DIR>           What was fetched from S3 is kept here [default: /var/cache/omnigraph or ~/.cache/omnigraph]\n"
+	"      --cache-bytes <BYTES>       So much of it; K, M, G and T are understood; 0: none [default: 10G, at most half of the free space]\n"
 	"      --max-staleness-ms <MS>     How old a look for other hosts' commits may be for a read [default: 0]\n"
 	"      --poll-ms <MS>              Between two looks for other hosts' commits [default: 1000]\n"
 	"      --admin-socket <PATH>       Where og-cli status and others reach this server [default: by the system]\n"
@@ -46,7 +46,7 @@ const char options_usage[] =
 	"  -h, --help                      Print help\n"
 	"  -V, --version                   Print version\n";
 
-enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER };
+enum option_kind { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER, OPTION_SIZE };
 
 struct option_row {
 	const char *name; /* without the dashes */
@@ -60,6 +60,7 @@ struct option_row {
 #define FLAG(name, env, field) { name, env, OPTION_FLAG, AT(field), 0, 0, 0 }
 #define TEXT(name, env, field) { name, env, OPTION_TEXT, AT(field), 0, 0, 0 }
 #define NUMBER(name, env, field, otherwise, min, max) { name, env, OPTION_NUMBER, AT(field), otherwise, min, max }
+#define SIZE(name, env, field, otherwise, min) { name, env, OPTION_SIZE, AT(field), otherwise, min, INT64_MAX }
 #define DAY 86400u
 
 static const struct option_row option_rows[] = {
@@ -75,12 +76,12 @@ static const struct option_row option_rows[] = {
 	NUMBER("body-timeout", "OMNIGRAPH_BODY_TIMEOUT", body_timeout, 60, 1, DAY),
 	NUMBER("idle-timeout", "OMNIGRAPH_IDLE_TIMEOUT", idle_timeout, 75, 1, DAY),
 	NUMBER("query-timeout", "OMNIGRAPH_QUERY_TIMEOUT", query_timeout, 60, 1, DAY),
-	NUMBER("query-memory", "OMNIGRAPH_QUERY_MEMORY", query_memory, 1073741824, 1, INT64_MAX),
+	SIZE("query-memory", "OMNIGRAPH_QUERY_MEMORY", query_memory, 1073741824, 1),
 	NUMBER("drain-timeout", NULL, drain_timeout, 30, 0, DAY),
 	NUMBER("stuck-timeout", NULL, stuck_timeout, 30, 3, DAY),
 	NUMBER("workers", "OMNIGRAPH_WORKERS", workers, 0, 1, 128),
 	TEXT("cache-dir", "OMNIGRAPH_CACHE_DIR", cache_dir),
-	NUMBER("cache-bytes", "OMNIGRAPH_CACHE_BYTES", cache_bytes, 0, 0, INT64_MAX),
+	SIZE("cache-bytes", "OMNIGRAPH_CACHE_BYTES", cache_bytes, UINT64_MAX, 0),
 	NUMBER("max-staleness-ms", "OMNIGRAPH_MAX_STALENESS_MS", max_staleness_ms, 0, 0, UINT32_MAX),
 	NUMBER("poll-ms", "OMNIGRAPH_POLL_MS", poll_ms, 1000, 1, UINT32_MAX),
 	TEXT("admin-socket", NULL, admin_socket),
@@ -103,9 +104,10 @@ static void *field(struct options *o, const struct option_row *row)
 
 static bool parse_number(const struct option_row *row, const char *text, uint64_t *out)
 {
+	bool size = row->kind == OPTION_SIZE;
 	uint64_t v;
 
-	if (text[0] == '-' || text[0] == '+' || !og_parse_u64(og_slice_str(text), &v) || v < row->min || v > row->max)
+	if (text[0] == '-' || text[0] == '+' || !(size ? og_parse_size : og_parse_u64)(og_slice_str(text), &v) || v < row->min || v > row->max)
 		return false;
 	*out = v;
 	return true;
@@ -138,6 +140,7 @@ static enum options_end take_value(struct parser *p, const struct option_row *ro
 		*(const char **)field(p->o, row) = value;
 		return OPTIONS_RUN;
 	case OPTION_NUMBER:
+	case OPTION_SIZE:
 		if (!value || !value[0])
 			return wrong(p, "a value is required for", arg);
 		if (parse_number(row, value, field(p->o, row)))
@@ -190,7 +193,7 @@ enum options_end options_parse(int argc, char **argv, struct options *o, struct 
 
 	memset(o, 0, sizeof(*o));
 	for (size_t i = 0; i < OG_COUNT(option_rows); i++)
-		if (option_rows[i].kind == OPTION_NUMBER)
+		if (option_rows[i].kind == OPTION_NUMBER || option_rows[i].kind == OPTION_SIZE)
 			*(uint64_t *)field(o, &option_rows[i]) = option_rows[i].otherwise;
 	for (int i = 1; i < argc; i++) {
 		const char *arg = argv[i];
@@ -267,6 +270,7 @@ static void from_env(struct options *o, const struct option_row *row)
 		*(const char **)field(o, row) = text;
 		return;
 	case OPTION_NUMBER:
+	case OPTION_SIZE:
 		if (!parse_number(row, text, field(o, row)))
 			og_log(OG_LOG_WARN, "settings.invalid", "variable=%s value=%s default=%llu", row->env,
 			       og_log_quote(&q, text), (unsigned long long)row->otherwise);

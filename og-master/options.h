@@ -15,7 +15,7 @@ struct options {
 	const char *cache_dir, *admin_socket, *libexec_dir, *log_format;
 	bool unauthenticated, follow, allow_degraded, require_all_graphs;
 	uint64_t header_timeout, body_timeout, idle_timeout, query_timeout; /* seconds */
-	uint64_t query_memory, cache_bytes;				    /* bytes; cache 0: by the machine */
+	uint64_t query_memory, cache_bytes;				    /* bytes; cache 0: none, UINT64_MAX: by the machine */
 	uint64_t workers;						    /* 0: by the machine */
 	uint64_t max_staleness_ms, poll_ms;
 	uint64_t drain_timeout, stuck_timeout; /* seconds */

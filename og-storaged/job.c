@@ -11,7 +11,8 @@
 
 #define JOBS_SENT_MAX 2u	/* at the builder at one time: it has one thread, the second waits in its socket */
 #define BUILDER_DEATHS_MAX 2u	/* an input that kills the builder so often is damaged */
-#define JOBS_READY_MAX 4u	/* gathered and not sent yet: their inputs are descriptors */
+#define JOBS_READY_MAX 16u	/* gathered and not sent yet: their inputs are descriptors */
+#define JOBS_READY_BYTES (UINT64_C(512) * OG_MIB)	/* the same, of a store that is not local: they may lie in memory */
 #define RETRY_MS 20
 #define PART_SHIFT 20		/* rows of an image part, as in image/image.h */
 
@@ -21,6 +22,7 @@ struct job_layer {
 	struct og_layer *layer;		/* counted */
 	int fd;				/* a segment's file, or -1 */
 	uint64_t size;
+	bool verified;			/* its digest has been compared */
 	struct og_buf body;		/* an in-log layer's bytes */
 };
 
@@ -37,6 +39,7 @@ struct job {
 	struct job_layer *layers;	/* base up */
 	uint32_t nlayers, fetching;
 	bool fetched, sent;
+	bool waiting;			/* for images of the ends of an edge type */
 	bool alone;			/* takes no other wants in */
 	uint64_t sent_to, sent_as;	/* builder, order among all that were sent; kept until it is sent again */
 	unsigned deaths;
@@ -257,7 +260,7 @@ static void layer_arrived(struct layer_fetch *f, const struct og_error *err)
 	jobs_run(sd);
 }
 
-static void on_segment_fd(void *arg, struct og_store_result *res)
+static void on_segment_fd(void *arg, struct og_cache_result *res)
 {
 	struct layer_fetch *f = arg;
 	struct job *j = job_find(f->sd, f->job);
@@ -272,6 +275,8 @@ static void on_segment_fd(void *arg, struct og_store_result *res)
 
 		j->layers[f->index].fd = res->fd;
 		j->layers[f->index].size = res->size;
+		/* A remote store's bytes were compared as they came, or do not fit, as the builder is to find. */
+		j->layers[f->index].verified = f->sd->store->local ? l->checked : res->verified;
 		res->fd = -1;
 		if (res->size != l->seg.bytes)
 			og_error_set(&err, OG_ERR_CORRUPT, "segment %s: %llu bytes where %llu were written", og_ulid_format(&l->seg.id).s,
@@ -297,7 +302,6 @@ static void on_body(void *arg, struct og_slice bytes, const struct og_error *err
 static void fetch_layers(struct job *j)
 {
 	struct storaged *sd = j->sd;
-	char key[OG_STORE_KEY_MAX + 1];
 	struct og_error err = { 0 };
 
 	j->fetching = j->nlayers + 1;	/* one for this loop, so that an early end does not free the job under it */
@@ -305,19 +309,17 @@ static void fetch_layers(struct job *j)
 		struct layer_fetch *f = malloc(sizeof(*f));
 		struct og_layer *l = j->layers[i].layer;
 
-		if (!f || (!l->in_log && og_journal_segment_key(sd->journal, j->type_id, &l->seg.id, key, &err) < 0)) {
-			if (!f)
-				og_error_nomem(&err);
+		if (f)
+			*f = (struct layer_fetch){ sd, j->id, i };
+		else
+			og_error_nomem(&err);
+		if (f && l->in_log)
+			og_journal_layer_bytes(sd->journal, l, on_body, f);
+		else if (!f || segment_get(sd, j->type_id, &l->seg, on_segment_fd, f, &err) < 0) {
 			free(f);
 			j->err = err;
 			j->fetching--;
-			continue;
 		}
-		*f = (struct layer_fetch){ sd, j->id, i };
-		if (l->in_log)
-			og_journal_layer_bytes(sd->journal, l, on_body, f);
-		else
-			og_store_get_fd(sd->store, key, on_segment_fd, f);
 	}
 	if (--j->fetching == 0) {
 		j->fetched = true;
@@ -456,7 +458,7 @@ static int send_layers(struct job *j, struct peer *b, struct og_error *err)
 {
 	for (uint32_t i = 0; i < j->nlayers; i++) {
 		const struct og_layer *l = j->layers[i].layer;
-		struct og_wire_range r = { .index = i, .len = j->layers[i].size, .check = !l->checked, .segment = l->seg.id };
+		struct og_wire_range r = { .index = i, .len = j->layers[i].size, .check = !j->layers[i].verified, .segment = l->seg.id };
 		int rc;
 
 		if (l->in_log)
@@ -541,26 +543,41 @@ static void job_send(struct job *j, struct peer *b)
 	job_end(j);
 }
 
-/* It waits for others that need its place. */
-static void ungather(struct job *j)
+static uint64_t input_bytes(const struct job *j)
 {
-	for (uint32_t i = 0; i < j->nlayers; i++) {
-		og_fd_close(&j->layers[i].fd);
-		og_buf_fini(&j->layers[i].body);
-	}
-	j->fetched = false;
-}
+	uint64_t n = 0;
 
-static unsigned jobs_gathered(const struct storaged *sd)
-{
-	unsigned n = 0;
-
-	for (const struct job *j = sd->jobs; j; j = j->next)
-		n += !j->sent && (j->fetched || j->fetching);
+	for (uint32_t i = 0; i < j->nlayers; i++)
+		n += j->layers[i].layer->in_log ? 0 : j->layers[i].layer->seg.bytes;
 	return n;
 }
 
-/* One step of one job: ends of an edge type first, then its own inputs, then off to the builder. */
+/* Whether there is room for its inputs. Jobs that wait for others take half of it, and never keep these from being gathered. */
+static bool may_gather(const struct job *j)
+{
+	unsigned n = 0, ready = 0;
+	uint64_t bytes = j->sd->store->local ? 0 : input_bytes(j);
+
+	for (const struct job *k = j->sd->jobs; k; k = k->next) {
+		if (k->sent || (!k->fetched && !k->fetching))
+			continue;
+		n++;
+		ready += !k->waiting;
+		bytes += j->sd->store->local ? 0 : input_bytes(k);
+	}
+	if (j->waiting)
+		return n < JOBS_READY_MAX / 2 && bytes <= JOBS_READY_BYTES / 2;
+	return ready == 0 || (n < JOBS_READY_MAX && bytes <= JOBS_READY_BYTES);
+}
+
+/* What waits for images of other types is fetched meanwhile, behind what these need. */
+static void job_prefetch(struct job *j)
+{
+	if (j->waiting && !j->fetched && j->fetching == 0 && may_gather(j))
+		fetch_layers(j);	/* may end it */
+}
+
+/* One step of one job: ends of an edge type, its own inputs, then off to the builder. */
 static void job_step(struct job *j)
 {
 	struct storaged *sd = j->sd;
@@ -580,12 +597,10 @@ static void job_step(struct job *j)
 		job_end(j);
 		return;
 	}
-	if (nodes == 0) {
-		if (j->fetched)
-			ungather(j);
+	j->waiting = nodes == 0;
+	if (j->waiting)
 		return;
-	}
-	if (!j->fetched && j->fetching == 0 && jobs_gathered(sd) < JOBS_READY_MAX)
+	if (!j->fetched && j->fetching == 0 && may_gather(j))
 		fetch_layers(j);	/* may end it */
 	else if (j->fetched && b && sd->jobs_sent < JOBS_SENT_MAX)
 		job_send(j, b);
@@ -609,6 +624,11 @@ void jobs_run(struct storaged *sd)
 			next = j->next;
 			if (!j->sent)
 				job_step(j);
+		}
+		for (j = sd->jobs; j && !sd->jobs_again; j = next) {
+			next = j->next;
+			if (!j->sent)
+				job_prefetch(j);
 		}
 	}
 	sd->jobs_running = false;
@@ -655,6 +675,7 @@ static void fold_stored(void *arg, struct og_store_result *res)
 		segs[n++] = j->keep[i];
 	j->seg.plain = fold_is_plain(j);
 	segs[n++] = j->seg;
+	segment_keep(sd, &j->seg, j->out_fd);
 	job_unlink(j);
 	if (j->about.len)
 		delta_learn(sd, j->type_id, j->schema, &j->seg.id, og_buf_view(&j->about));

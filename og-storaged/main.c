@@ -34,11 +34,30 @@ static void on_drain(void *arg, uint32_t ms)
 	(void)ms;
 }
 
+#define CACHE_STATS 6u
+
+static void put_cache_stats(struct og_buf *b, const struct og_cache_stats *s)
+{
+	const struct {
+		const char *name;
+		uint64_t value;
+	} all[CACHE_STATS] = {
+		{ "cache_bytes", s->bytes }, { "cache_limit", s->limit }, { "cache_hits", s->hits }, { "cache_misses", s->misses },
+		{ "cache_evicted", s->evicted }, { "cache_damaged", s->damaged },
+	};
+
+	for (size_t i = 0; i < OG_COUNT(all); i++) {
+		og_put_str(b, all[i].name);
+		og_put_u64(b, all[i].value);
+	}
+}
+
 static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
 {
 	struct storaged *sd = arg;
 	const struct og_state *s = sd->journal ? og_journal_state(sd->journal) : NULL;
 	struct og_journal_stats js = { 0 };
+	struct og_cache_stats cs = { 0 };
 	static const char *const names[] = { "commits", "objects_put", "objects_followed", "lost_rounds", "checkpoints", "tail",
 					"delta_puts" };
 	uint64_t values[OG_COUNT(names)];
@@ -52,7 +71,9 @@ static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
 	values[4] = js.checkpoints;
 	values[5] = js.tail;
 	values[6] = sd->delta_puts;
-	og_put_u32(b, OG_COUNT(names) + 2 + OG_STORE_NOPS);
+	if (sd->cache)
+		og_cache_stats(sd->cache, &cs);
+	og_put_u32(b, OG_COUNT(names) + 2 + OG_STORE_NOPS + CACHE_STATS);
 	for (size_t i = 0; i < OG_COUNT(names); i++) {
 		og_put_str(b, names[i]);
 		og_put_u64(b, values[i]);
@@ -68,6 +89,7 @@ static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
 	}
 	og_put_str(b, "http_requests");
 	og_put_u64(b, sd->store ? sd->store->http_requests : 0);
+	put_cache_stats(b, &cs);
 	og_put_u32(b, 1);
 	og_put_str(b, "default");
 	og_put_str(b, sd->uri);
@@ -120,6 +142,7 @@ static void finish(struct storaged *sd)
 {
 	peers_free(sd);
 	graph_close(sd);
+	og_cache_free(sd->cache);
 	og_store_free(sd->store);	/* waits for puts that read a job's descriptor */
 	jobs_free(sd);
 	delta_free(sd);

@@ -129,8 +129,10 @@ bool store_is_s3(const struct storaged *sd)
 
 int store_prepare(struct storaged *sd, struct og_error *err)
 {
-	if (store_is_s3(sd))
+	if (store_is_s3(sd)) {
+		add_path(sd, segments_folder(sd), OG_PATH_WRITE);
 		return answer_later(sd, open_s3(sd, err), err);
+	}
 	if (strstr(sd->uri, "://"))
 		return og_error_set(err, OG_ERR_UNSUPPORTED, "%s: a graph is a local path or s3://bucket/prefix", sd->uri);
 	/* The folder of a graph is made before the paths are fixed. */
@@ -142,5 +144,7 @@ int store_prepare(struct storaged *sd, struct og_error *err)
 
 int store_open(struct storaged *sd, struct og_error *err)
 {
-	return store_is_s3(sd) ? 0 : answer_later(sd, open_directory(sd, err), err);
+	int rc = store_is_s3(sd) ? 0 : answer_later(sd, open_directory(sd, err), err);
+
+	return rc < 0 || !sd->store ? rc : segments_open(sd, err);
 }

@@ -8,6 +8,7 @@
  * head.c     states: the base of a branch (what images are made of), commits above it, pushes
  * bell.c     the pages that tell workers whether there is anything new
  * write.c    commits, segments, init, maintenance
+ * segments.c segments of the store, by way of the host's cache
  * images.c   the cache of images, requests for them
  * job.c      the builder's jobs: inputs, outputs, folding
  * delta.c    the Delta Lake log of each type, after checkpoints
@@ -23,6 +24,7 @@
 #include "ipc/wire.h"
 #include "journal/journal.h"
 #include "proc/lock.h"
+#include "store/cache.h"
 #include "store/store.h"
 
 struct storaged;
@@ -82,6 +84,7 @@ struct storaged {
 	struct og_child child;
 	uint32_t held;
 	struct og_store *store;
+	struct og_cache *cache;		/* as long as there is a store */
 	struct og_journal *journal;
 	struct og_ulid host;
 	struct og_ulid_gen ids;
@@ -170,6 +173,15 @@ int on_maintain(void *arg, struct og_ipc_msg *m, struct og_error *err);
 void on_checkpoint(void *arg, struct og_journal *j, const struct og_branch *main, bool full);
 void optimize_go(struct storaged *sd);	/* one that waited for the builder */
 int sd_no_journal(struct storaged *sd, struct og_error *err);	/* the reason, or 0 when there is a journal */
+
+/* segments.c */
+/* The folder of the cache, made when missing; NULL: there is to be none. For Landlock. */
+const char *segments_folder(struct storaged *sd);
+int segments_open(struct storaged *sd, struct og_error *err);	/* after the store */
+int segment_get(struct storaged *sd, uint32_t type, const struct og_seg *seg, og_cache_cb cb, void *arg, struct og_error *err);
+/* What was put into the store from this descriptor, or from these bytes, which must live until done. */
+void segment_keep(struct storaged *sd, const struct og_seg *seg, int fd);
+void segment_keep_bytes(struct storaged *sd, const struct og_sha256 *sha256, struct og_slice bytes, void (*done)(void *arg), void *arg);
 
 /* images.c */
 int on_image_get(void *arg, struct og_ipc_msg *m, struct og_error *err);

@@ -33,6 +33,7 @@ struct pending {
 	struct og_arena arena;
 	struct og_ipc_kept kept;
 	struct og_wire_segment seg;
+	struct og_slice bytes;		/* of a segment, in what is kept */
 };
 
 static struct pending *pending_new(struct peer *p, struct og_ipc_msg *m, struct og_error *err)
@@ -75,13 +76,18 @@ static void pending_fail(struct pending *w, const struct og_error *err)
 	pending_free(w);
 }
 
-static void pending_answer(struct pending *w, enum og_ipc_type type, const struct og_buf *b, int fd)
+static void pending_send(struct pending *w, enum og_ipc_type type, const struct og_buf *b, int fd)
 {
 	struct og_chan *c = pending_chan(w);
 	struct og_error err = { 0 };
 
 	if (c && og_chan_answer(c, w->request, type, b, fd, &err) < 0)
 		og_chan_fail(c, w->request, &err);
+}
+
+static void pending_answer(struct pending *w, enum og_ipc_type type, const struct og_buf *b, int fd)
+{
+	pending_send(w, type, b, fd);
 	pending_free(w);
 }
 
@@ -225,9 +231,15 @@ int on_commit(void *arg, struct og_ipc_msg *m, struct og_error *err)
 
 /* ---- segments ---- */
 
+static void pending_end(void *arg)
+{
+	pending_free(arg);
+}
+
 static void on_segment_stored(void *arg, struct og_store_result *res)
 {
 	struct pending *w = arg;
+	struct og_sha256 sha256;
 	struct og_buf b = { 0 };
 
 	if (res->code < 0) {
@@ -235,8 +247,10 @@ static void on_segment_stored(void *arg, struct og_store_result *res)
 		return;
 	}
 	og_wire_put_segment(&b, &w->seg);
-	pending_answer(w, OG_IPC_SEGMENT, &b, -1);
+	pending_send(w, OG_IPC_SEGMENT, &b, -1);
 	og_buf_fini(&b);
+	memcpy(sha256.b, w->seg.sha256, sizeof(sha256.b));
+	segment_keep_bytes(w->sd, &sha256, w->bytes, pending_end, w);
 }
 
 int on_segment_put(void *arg, struct og_ipc_msg *m, struct og_error *err)
@@ -270,11 +284,12 @@ int on_segment_put(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	w->seg.bytes = in.parquet.len;
 	sha = og_sha256(in.parquet);
 	memcpy(w->seg.sha256, sha.b, sizeof(w->seg.sha256));
+	w->bytes = in.parquet;
 	og_store_put(p->sd->store, key, &in.parquet, 1, on_segment_stored, w);
 	return 0;
 }
 
-static void on_segment_fetched(void *arg, struct og_store_result *res)
+static void on_segment_fetched(void *arg, struct og_cache_result *res)
 {
 	struct pending *w = arg;
 	struct og_buf b = { 0 };
@@ -285,8 +300,9 @@ static void on_segment_fetched(void *arg, struct og_store_result *res)
 	}
 	og_put_u64(&b, 0);
 	og_put_u64(&b, res->size);
-	og_put_u8(&b, 1);
-	og_buf_append(&b, w->seg.sha256, sizeof(w->seg.sha256));
+	og_put_u8(&b, !res->verified);
+	if (!res->verified)
+		og_buf_append(&b, w->seg.sha256, sizeof(w->seg.sha256));
 	pending_answer(w, OG_IPC_SEGMENT_FD, &b, res->fd);
 	og_buf_fini(&b);
 }
@@ -335,7 +351,6 @@ int on_segment_get(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	struct pending *w = pending_new(p, m, err);
 	struct og_wire_segget g;
 	struct og_layer *l;
-	char key[OG_STORE_KEY_MAX + 1];
 	int rc;
 
 	if (!w)
@@ -351,14 +366,10 @@ int on_segment_get(void *arg, struct og_ipc_msg *m, struct og_error *err)
 		rc = og_error_set(err, OG_ERR_GONE, "the layer asked for is not known any more");
 	if (l)
 		memcpy(w->seg.sha256, l->seg.sha256.b, sizeof(w->seg.sha256));
-	if (rc == 0 && !l->in_log)
-		rc = og_journal_segment_key(p->sd->journal, g.type_id, &l->seg.id, key, err);
-	if (rc < 0)
-		pending_fail(w, err);
-	else if (l->in_log)
+	if (rc == 0 && l->in_log)
 		og_journal_layer_bytes(p->sd->journal, l, on_body_fetched, w);
-	else
-		og_store_get_fd(p->sd->store, key, on_segment_fetched, w);
+	else if (rc < 0 || segment_get(p->sd, g.type_id, &l->seg, on_segment_fetched, w, err) < 0)
+		pending_fail(w, err);
 	return 0;
 }
 

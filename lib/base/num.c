@@ -251,6 +251,19 @@ bool og_parse_u64(struct og_slice s, uint64_t *out)
 	return parse_magnitude(s.p + sign, s.len - sign, out);
 }
 
+bool og_parse_size(struct og_slice s, uint64_t *out)
+{
+	static const char units[] = "kmgt";
+	const char *unit = s.len ? memchr(units, s.p[s.len - 1] | 0x20, sizeof(units) - 1) : NULL;
+	unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+	uint64_t v;
+
+	if (!parse_magnitude(s.p, s.len - (unit != NULL), &v) || v > UINT64_MAX >> shift)
+		return false;
+	*out = v << shift;
+	return true;
+}
+
 bool og_parse_i64(struct og_slice s, int64_t *out)
 {
 	bool negative = s.len && s.p[0] == '-';

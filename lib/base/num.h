@@ -17,6 +17,8 @@ size_t og_double_plain(double x, bool single, char out[400]);
 /* Strict decimal text: [+-]digits only. false: not such a text or out of range. */
 bool og_parse_i64(struct og_slice s, int64_t *out);
 bool og_parse_u64(struct og_slice s, uint64_t *out);
+/* Bytes: digits only, then K, M, G or T (either case; powers of 1,024) or nothing. false: no such text or out of range. */
+bool og_parse_size(struct og_slice s, uint64_t *out);
 /* JSON number grammar; correctly rounded (strtod in the C locale, with a fast path). false: overflow to infinity
  * or not a number. */
 bool og_parse_double(struct og_slice s, double *out);

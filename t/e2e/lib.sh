@@ -11,6 +11,8 @@ ask=$top/t/e2e/adminask
 tmp=$(mktemp -d "${TMPDIR:-/tmp}/omnigraph-e2e.XXXXXX") || exit 99
 # Where the programs run: what lies in the developer's folder must not count.
 cd "$tmp" || exit 99
+# Nor what lies in this machine's cache.
+export OMNIGRAPH_CACHE_DIR=$tmp/cache
 server=
 url=
 bind=127.0.0.1:0

@@ -72,6 +72,7 @@ class Test:
         self.first = self.options.seed if self.options.seed is not None else int(time.time() * 1000) % 10**9
         self.tmp = tempfile.mkdtemp(prefix="og-%s-" % name)
         hand_over(self.tmp)
+        os.environ["OMNIGRAPH_CACHE_DIR"] = os.path.join(self.tmp, "cache")     # not this machine's
         self.servers = []
         self.trail = []         # what was done in this run, for the report
         atexit.register(self.end)

@@ -299,8 +299,25 @@ START_TEST(parses_integers)
 }
 END_TEST
 
+START_TEST(sizes)
+{
+	static const char *const bad[] = { "", "K", "1X", "1KB", "1 K", "-1K", "+1K", "1.5G", "16777216T", "18446744073709551616", "0x1K" };
+	uint64_t u = 7;
+
+	ck_assert(og_parse_size(OG_SLICE("0"), &u) && u == 0);
+	ck_assert(og_parse_size(OG_SLICE("1023"), &u) && u == 1023);
+	ck_assert(og_parse_size(OG_SLICE("64k"), &u) && u == 65536);
+	ck_assert(og_parse_size(OG_SLICE("3M"), &u) && u == 3145728);
+	ck_assert(og_parse_size(OG_SLICE("10G"), &u) && u == 10737418240);
+	ck_assert(og_parse_size(OG_SLICE("16777215T"), &u) && u == UINT64_C(16777215) << 40);
+	for (size_t i = 0; i < OG_COUNT(bad); i++)
+		ck_assert_msg(!og_parse_size(og_slice_str(bad[i]), &u), "%s", bad[i]);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
+	tcase_add_test(tc, sizes);
 	tcase_add_test(tc, prints_json_doubles);
 	tcase_add_test(tc, digits_are_shortest_and_nearest);
 	tcase_add_test(tc, prints_plain_forms);
