@@ -1,6 +1,7 @@
 /* optimize: a checkpoint with all that lies in pieces folded, and the Delta log behind it. */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "config/config.h"
@@ -25,11 +26,15 @@ static int by_key(const void *a, const void *b)
 /* og-storaged's report; sorted by key. */
 static int read_report(struct cli *c, struct og_slice text, struct folded **out, size_t *n)
 {
-	const struct og_json *j = og_json_parse(&c->arena, text, OG_JSON_LAST_WINS, &c->err), *tables;
+	const struct og_json *j = og_json_parse(&c->arena, text, OG_JSON_LAST_WINS, &c->err), *tables, *warnings;
 	struct folded *v;
 
 	if (!j)
 		return og_error_prefix(&c->err, "og-storaged's report: ");
+	warnings = og_json_get(j, "warnings");
+	for (size_t i = 0; og_json_is(warnings, OG_JT_ARRAY) && i < warnings->items.n; i++)
+		if (og_json_is(&warnings->items.v[i], OG_JT_STRING))
+			fprintf(stderr, "warning: %.*s\n", OG_FMT(warnings->items.v[i].s));
 	tables = og_json_get(j, "tables");
 	if (!og_json_is(tables, OG_JT_ARRAY))
 		return og_error_set(&c->err, OG_ERR_PEER, "og-storaged's report is incomplete");

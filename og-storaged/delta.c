@@ -71,7 +71,8 @@ struct delta {
 	size_t ndescs;
 	uint64_t rewrite_us;
 	struct event *timer;
-	void (*done)(struct storaged *sd);
+	delta_done *done;
+	struct og_buf told;		/* what went wrong for who waits for that, each with a NUL behind it */
 	bool running;
 	/* the type under way */
 	struct table *at;		/* NULL: none */
@@ -235,10 +236,20 @@ static void finish(struct delta *d)
 		run(d);
 }
 
+/* Whoever asked for the state to be shown now is told why it is not. */
+static void tell(struct delta *d, const char *why)
+{
+	if (!d->done || !d->cur.now)
+		return;
+	og_buf_printf(&d->told, "the Delta log of type %u is not up to date: %s", d->at->type, why);
+	og_buf_byte(&d->told, 0);
+}
+
 static void fail(struct delta *d, const struct og_error *err)
 {
 	struct og_log_quoted q;
 
+	tell(d, err->message);
 	og_log(OG_LOG_WARN, "delta.failed", "type=%u why=%s", d->at->type, og_log_quote(&q, err->message));
 	finish(d);
 }
@@ -248,6 +259,7 @@ static void lag(struct delta *d, const char *why)
 {
 	struct og_log_quoted q;
 
+	tell(d, why);
 	if (!d->at->behind)
 		og_log(OG_LOG_DEBUG, "delta.behind", "type=%u why=%s", d->at->type, og_log_quote(&q, why));
 	d->at->behind = true;
@@ -666,7 +678,7 @@ static struct table *next_due(struct delta *d, uint64_t now, uint64_t *soonest)
 static void run(struct delta *d)
 {
 	uint64_t now = og_monotonic_us(), soonest = UINT64_MAX;
-	void (*done)(struct storaged *) = d->done;
+	delta_done *done = d->done;
 
 	/* Most types end at once: a loop, not one call within the other. */
 	d->running = true;
@@ -686,10 +698,11 @@ static void run(struct delta *d)
 		sleep_until(d, soonest, now);
 	d->done = NULL;
 	if (done)
-		done(d->sd);
+		done(d->sd, &d->told);
+	og_buf_clear(&d->told);
 }
 
-void delta_show(struct storaged *sd, const struct og_branch *main, bool now, void (*done)(struct storaged *sd))
+void delta_show(struct storaged *sd, const struct og_branch *main, bool now, delta_done *done)
 {
 	struct delta *d = sd->delta;
 
@@ -760,6 +773,7 @@ void delta_free(struct storaged *sd)
 	}
 	wanted_drop(&d->cur);
 	shown_drop(&d->next);
+	og_buf_fini(&d->told);
 	og_buf_fini(&d->after);
 	og_buf_fini(&d->bytes);
 	if (d->timer)

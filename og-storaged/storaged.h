@@ -214,8 +214,10 @@ void job_fold(void *arg, struct og_journal *j, const struct og_fold_job *fold, o
 /* delta.c */
 int delta_new(struct storaged *sd, struct og_error *err);
 void delta_free(struct storaged *sd);
+/* told: why types are not shown as they are, each text with a NUL behind it. */
+typedef void delta_done(struct storaged *sd, const struct og_buf *told);
 /* The hook: a checkpoint's state of main is to be shown. `done` (may be NULL) is called once all types have been looked at. */
-void delta_show(struct storaged *sd, const struct og_branch *main, bool now, void (*done)(struct storaged *sd));
+void delta_show(struct storaged *sd, const struct og_branch *main, bool now, delta_done *done);
 /* What the builder said of a segment that it made. */
 void delta_learn(struct storaged *sd, uint32_t type, const struct og_schema_state *schema, const struct og_ulid *seg, struct og_slice about);
 /* Whether a stack that could stay as it is should rather be folded wholly, so that the log can show it. */

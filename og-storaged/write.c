@@ -526,6 +526,7 @@ struct optimize {
 	const struct og_branch *before, *after;	/* main; references held */
 	unsigned tries;
 	bool started, checkpointed, shown;
+	struct og_buf told;			/* by delta_show */
 };
 
 static void optimize_end(struct storaged *sd, const struct og_buf *report, const struct og_error *err)
@@ -535,6 +536,7 @@ static void optimize_end(struct storaged *sd, const struct og_buf *report, const
 	sd->optimize = NULL;
 	og_branch_unref(o->before);
 	og_branch_unref(o->after);
+	og_buf_fini(&o->told);
 	if (err)
 		pending_fail(o->w, err);
 	else
@@ -587,6 +589,10 @@ static void put_optimized(struct og_json_writer *w, const struct optimize *o)
 		og_buf_fini(&key);
 	}
 	og_json_end_array(w);
+	og_json_member_array(w, "warnings");
+	for (size_t at = 0; at < o->told.len; at += strlen(o->told.data + at) + 1)
+		og_json_put_str(w, o->told.data + at);
+	og_json_end_array(w);
 	og_json_end_object(w);
 }
 
@@ -611,11 +617,12 @@ static void optimize_step(struct storaged *sd)
 	og_buf_fini(&b);
 }
 
-static void on_shown(struct storaged *sd)
+static void on_shown(struct storaged *sd, const struct og_buf *told)
 {
 	if (!sd->optimize)
 		return;
 	sd->optimize->shown = true;
+	og_buf_slice(&sd->optimize->told, og_buf_view(told));
 	optimize_step(sd);
 }
 

@@ -167,10 +167,13 @@ static bool put_value(struct og_buf *b, const struct og_value *v)
 	return false;
 }
 
-/* The least and the greatest over all groups; groups of nulls alone have none. */
+/*
+ * The least and the greatest over all groups; groups of nulls alone have none. Of floats only what is said to be exact: earlier writers passed over a
+ * NaN, to Spark the greatest of all.
+ */
 static bool range_of(const struct og_pq_file *f, size_t col, struct og_value *min, struct og_value *max)
 {
-	bool any = false;
+	bool floats = f->cols[col].type.scalar == OG_F32 || f->cols[col].type.scalar == OG_F64, any = false;
 
 	for (size_t g = 0; g < f->ngroups; g++) {
 		const struct og_pq_stats *s = &f->groups[g].chunks[col].stats;
@@ -178,7 +181,7 @@ static bool range_of(const struct og_pq_file *f, size_t col, struct og_value *mi
 
 		if (s->has_nulls && s->nulls == f->groups[g].rows)
 			continue;
-		if (!og_pq_range(f, g, col, &lo, &hi))
+		if ((floats && !(s->min_exact && s->max_exact)) || !og_pq_range(f, g, col, &lo, &hi))
 			return false;
 		if (!any || og_value_cmp(&lo, min) < 0)
 			*min = lo;

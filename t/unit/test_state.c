@@ -363,6 +363,111 @@ START_TEST(relayering_keeps_what_lies_above_and_sharing)
 }
 END_TEST
 
+/* A stack by its letters, base up: P a plain segment, C one that changes rows, L a body in the log; MiB of each. */
+static struct og_layer *stack(const char *kinds, const uint64_t *mib)
+{
+	struct og_layer *top = NULL;
+
+	for (size_t i = 0; kinds[i]; i++) {
+		struct og_log_body place = { .len = mib[i] * OG_MIB };
+		struct og_seg seg = { .id = id((unsigned)i), .bytes = mib[i] * OG_MIB, .plain = kinds[i] == 'P' };
+
+		top = kinds[i] == 'L' ? og_layer_body(top, 1, i, 0, &place) : og_layer_segment(top, 1, &seg);
+		ck_assert_ptr_nonnull(top);
+	}
+	return top;
+}
+
+START_TEST(a_fold_leaves_what_need_not_be_written_again)
+{
+	static const struct {
+		const char *kinds;
+		uint64_t mib[12];
+		uint32_t keep, full;
+	} cases[] = {
+		{ "P", { 1 }, 1, 1 },
+		{ "L", { 1 }, 0, 0 },
+		{ "C", { 1 }, 0, 0 },
+		{ "PL", { 80, 10 }, 1, 0 },
+		{ "PL", { 79, 10 }, 0, 0 },		/* over an eighth */
+		{ "PC", { 80, 10 }, 2, 0 },		/* one segment over another: nothing to gain */
+		{ "PC", { 79, 10 }, 0, 0 },
+		{ "PCL", { 80, 5, 5 }, 1, 0 },
+		{ "PPPPL", { 64, 64, 64, 64, 1 }, 4, 0 },	/* a load's segments stay together */
+		{ "PPPPL", { 64, 64, 64, 64, 33 }, 0, 0 },
+		{ "PPPL", { 64, 64, 4, 1 }, 2, 0 },	/* but for a small one */
+		{ "PPPL", { 64, 64, 8, 1 }, 3, 0 },
+		{ "PPPL", { 64, 6, 4, 1 }, 1, 0 },
+		{ "PCPL", { 80, 1, 1, 1 }, 1, 0 },
+		{ "PP", { 1, 1 }, 2, 0 },
+		{ "PP", { 64, 64 }, 2, 2 },
+		{ "PPP", { 64, 1, 64 }, 3, 3 },
+		{ "PPP", { 64, 1, 1 }, 3, 1 },
+		{ "PPPPPPPP", { 31, 1, 1, 1, 1, 1, 1, 1 }, 0, 0 },
+		{ "PPPPPPPPP", { 32, 1, 1, 1, 1, 1, 1, 1, 1 }, 1, 1 },
+		{ "PPPPPPPP", { 32, 1, 1, 1, 1, 1, 1, 1 }, 8, 1 },
+	};
+
+	ck_assert_uint_eq(og_layer_keep(NULL, true), 0);
+	ck_assert(og_layer_plain(NULL));
+	for (size_t i = 0; i < OG_COUNT(cases); i++) {
+		struct og_layer *top = stack(cases[i].kinds, cases[i].mib);
+
+		ck_assert_msg(og_layer_keep(top, false) == cases[i].keep, "case %zu: %u stay", i, og_layer_keep(top, false));
+		ck_assert_msg(og_layer_keep(top, true) == cases[i].full, "case %zu: %u stay of a full fold", i, og_layer_keep(top, true));
+		ck_assert_int_eq(og_layer_plain(top), strspn(cases[i].kinds, "P") == strlen(cases[i].kinds));
+		og_layer_unref(top);
+	}
+}
+END_TEST
+
+/* What only adds rows is known by the counts, of a commit as of a checkpoint that does not say it; and a checkpoint says it. */
+START_TEST(the_counts_tell_which_layers_only_add)
+{
+	struct og_seg segs[2] = { { .id = id(50), .rows = 3, .bytes = 1 }, { .id = id(51), .rows = 2, .bytes = 1 } };
+	struct og_table_change adds = { .type = 1, .version = 2, .dn = 5, .body = OG_NO_BODY, .segs = segs, .nsegs = 2 };
+	struct og_table_change changes = { .type = 1, .version = 3, .dn = 4, .body = OG_NO_BODY, .segs = segs, .nsegs = 2 };
+	struct og_table_change all = { .type = 1, .version = 4, .all = true, .rows = 5, .body = OG_NO_BODY, .segs = segs, .nsegs = 2 };
+	struct og_genesis g = { .graph = MAIN, .min_reader = 1, .min_writer = 1, .id = GENESIS, .schema = OG_SLICE("text"),
+				.types = (struct og_type_decl *)(uintptr_t)types, .ntypes = 2 };
+	const struct og_layer *top;
+	struct og_buf bytes = { 0 };
+	struct og_state *back;
+	struct og_ckpt c;
+
+	g.schema_digest = og_sha256(g.schema);
+	ck_applies(commit(10, MAIN, GENESIS, 2, &adds, 1));
+	ck_assert(og_layer_plain(og_branch_table(og_state_main(s), 1)->top));
+	segs[0].id = id(52);
+	segs[1].id = id(53);
+	ck_applies(commit(11, MAIN, id(10), 3, &changes, 1));
+	top = og_branch_table(og_state_main(s), 1)->top;
+	ck_assert(!top->seg.plain && !top->below->seg.plain && top->below->below->seg.plain);
+	ck_assert_int_eq(og_state_to_ckpt(s, &arena, NULL, 0, &c, &err), 0);
+	c.host = c.object = id(60);
+	ck_assert_int_eq(og_ckpt_encode(&c, &bytes, &err), 0);
+	ck_assert_int_eq(og_ckpt_decode(&arena, og_buf_view(&bytes), &c, &err), 0);
+	back = og_state_from_ckpt(&g, &c, &err);
+	ck_assert_msg(back != NULL, "%s", err.message);
+	top = og_branch_table(og_state_main(back), 1)->top;
+	ck_assert(!top->seg.plain && !top->below->seg.plain && top->below->below->seg.plain && top->below->below->below->seg.plain);
+	og_state_free(back);
+	og_buf_clear(&bytes);
+	segs[0].id = id(54);
+	segs[1].id = id(55);
+	ck_applies(commit(12, MAIN, id(11), 4, &all, 1));
+	ck_assert(og_layer_plain(og_branch_table(og_state_main(s), 1)->top));
+	ck_assert_int_eq(og_state_to_ckpt(s, &arena, NULL, 0, &c, &err), 0);
+	for (size_t i = 0; i < c.nlayers; i++)
+		c.layers[i].seg.plain = false;	/* of an earlier version */
+	back = og_state_from_ckpt(&g, &c, &err);
+	ck_assert_msg(back != NULL, "%s", err.message);
+	ck_assert(og_layer_plain(og_branch_table(og_state_main(back), 1)->top));
+	og_state_free(back);
+	og_buf_fini(&bytes);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("state");
@@ -379,6 +484,8 @@ int main(void)
 	tcase_add_test(tc, rollback_restores_everything);
 	tcase_add_test(tc, objects_are_whole);
 	tcase_add_test(tc, relayering_keeps_what_lies_above_and_sharing);
+	tcase_add_test(tc, a_fold_leaves_what_need_not_be_written_again);
+	tcase_add_test(tc, the_counts_tell_which_layers_only_add);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_ENV);

@@ -162,8 +162,15 @@ static inline void sample_build(struct og_buf *b)
 
 static inline void sample_built(struct og_buf *b)
 {
-	og_wire_put_built(b, &(struct og_wire_built){ .job = 1, .more = true, .key = { 1, 3, 2, 0, { 1, 2 }, { 3, 4 }, { 5, 6 } }, .bytes = 2, .rows = 3,
+	og_wire_put_built(b, &(struct og_wire_built){ .job = 1, .more = true, .about = true, .key = { 1, 3, 2, 0, { 1, 2 }, { 3, 4 }, { 5, 6 } }, .bytes = 2, .rows = 3,
 						      .code = OG_ERR_CORRUPT, .message = OG_SLICE("page 3") });
+}
+
+static inline void sample_about(struct og_buf *b)
+{
+	struct og_wire_about_file files[2] = { { true, OG_SLICE("\"minValues\":{}") }, { false, { 0 } } };
+
+	og_wire_put_about(b, &(struct og_wire_about){ OG_SLICE("{}"), OG_SLICE("why"), files, 2 });
 }
 
 /* Decoders with an arena and without. */
@@ -201,6 +208,7 @@ WIRE_RECODE(conflict, og_wire_conflict, og_wire_get_conflict, og_wire_put_confli
 WIRE_RECODE_A(init, og_wire_init, og_wire_get_init, og_wire_put_init)
 WIRE_RECODE_A(input, og_wire_input, og_wire_get_input, og_wire_put_input)
 WIRE_RECODE_A(build, og_wire_build, og_wire_get_build, og_wire_put_build)
+WIRE_RECODE_A(about, og_wire_about, og_wire_get_about, og_wire_put_about)
 WIRE_RECODE(built, og_wire_built, og_wire_get_built, og_wire_put_built)
 
 static inline int recode_committed(struct og_slice s, struct og_arena *a, struct og_buf *b, struct og_error *err)
@@ -224,6 +232,7 @@ static const struct wire_kind wire_kinds[] = {
 	{ "conflict", sample_conflict, recode_conflict, false },
 	{ "init", sample_init, recode_init, false },	   { "input", sample_input, recode_input, false },
 	{ "build", sample_build, recode_build, false },	   { "built", sample_built, recode_built, false },
+	{ "about", sample_about, recode_about, false },
 };
 
 #endif
