@@ -4,7 +4,7 @@ set -eu
 
 build="autoconf automake gcc make libc6-dev linux-libc-dev pkg-config libevent-dev libssl-dev libyaml-dev
 libzstd-dev libsnappy-dev libseccomp-dev libpcre2-dev libxxhash-dev libcurl4-openssl-dev libexpat1-dev check"
-test="curl jq python3 procps iproute2 openssl mandoc xz-utils"
+test="curl jq python3 procps iproute2 openssl mandoc xz-utils bindfs"
 interop="python3-venv openjdk-17-jre-headless maven"
 demo="curl"
 bench="nginx-light wrk sqlite3 python3-venv"

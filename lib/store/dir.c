@@ -355,7 +355,7 @@ struct og_store *og_store_dir_new(const struct og_store_dir_config *config, stru
 	if (og_store_init(&s->store, &dir_ops, config->base, config->path, err) < 0)
 		goto fail;
 	s->store.local = true;
-	s->store.shared_pages = true;
+	s->store.shared_pages = !s->dir.network;
 	s->store.read_only = config->read_only;
 	s->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->done_fd < 0) {

@@ -168,11 +168,33 @@ out:
 
 /* ---- reading ---- */
 
+/*
+ * A client of a network file system remembers for a while that a name was not there (nfs(5), lookupcache). Attributes that are fetched from
+ * the server (statx(2), AT_STATX_FORCE_SYNC) tell it of folders that have changed since, from the top down.
+ */
+static void look_afresh(struct og_dir *d, const char *key)
+{
+	char folder[OG_STORE_KEY_MAX + 1];
+	struct statx st;
+
+	strcpy(folder, key);
+	(void)statx(d->root, "", AT_EMPTY_PATH | AT_STATX_FORCE_SYNC, STATX_CTIME | STATX_MTIME, &st);
+	for (char *end = strchr(folder, '/'); end; end = strchr(end + 1, '/')) {
+		*end = '\0';
+		(void)statx(d->root, folder, AT_STATX_FORCE_SYNC, STATX_CTIME | STATX_MTIME, &st);
+		*end = '/';
+	}
+}
+
 static int open_object(struct og_dir *d, const char *key, int *fd_out, uint64_t *size, struct og_error *err)
 {
 	struct stat st;
 	int fd = openat(d->root, key, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 
+	if (fd < 0 && errno == ENOENT && d->network) {
+		look_afresh(d, key);
+		fd = openat(d->root, key, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	}
 	if (fd < 0) {
 		int e = errno == ENOTDIR ? ENOENT : errno;
 
@@ -640,29 +662,12 @@ int og_dir_settle(struct og_dir *d, const char *folder, struct og_dir_out *out, 
 	return rc;
 }
 
-/* File systems of other hosts too, where a mapping is no common memory (magic numbers: linux/magic.h, statfs(2)). */
-static bool over_network(int fd)
-{
-	static const unsigned long magics[] = {
-		0x6969 /* NFS */, 0x517b /* SMB */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */, 0x65735546 /* FUSE */,
-		0x01021997 /* 9P */, 0x5346414f /* AFS */, 0x00c36400 /* Ceph */, 0x73757245 /* Coda */,
-	};
-	struct statfs fs;
-
-	if (fstatfs(fd, &fs) < 0)
-		return true;
-	for (size_t i = 0; i < OG_COUNT(magics); i++)
-		if (((unsigned long)fs.f_type & 0xffffffff) == magics[i])
-			return true;
-	return false;
-}
-
 int og_dir_page(struct og_dir *d, const char *key, int *fd_out, struct og_error *err)
 {
 	struct stat st;
 	int rc, fd;
 
-	if (over_network(d->root))
+	if (d->network)
 		return og_error_set(err, OG_ERR_UNSUPPORTED, "%s: a network file system has no shared pages", d->path);
 	fd = openat(d->root, key, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
 
@@ -741,6 +746,23 @@ static int make_path(const char *path, struct og_error *err)
 	return 0;
 }
 
+/* File systems of other hosts too, where a mapping is no common memory (magic numbers: linux/magic.h, statfs(2)). */
+static bool over_network(int fd)
+{
+	static const unsigned long magics[] = {
+		0x6969 /* NFS */, 0x517b /* SMB */, 0xff534d42 /* CIFS */, 0xfe534d42 /* SMB2 */, 0x65735546 /* FUSE */,
+		0x01021997 /* 9P */, 0x5346414f /* AFS */, 0x00c36400 /* Ceph */, 0x73757245 /* Coda */,
+	};
+	struct statfs fs;
+
+	if (fstatfs(fd, &fs) < 0)
+		return true;
+	for (size_t i = 0; i < OG_COUNT(magics); i++)
+		if (((unsigned long)fs.f_type & 0xffffffff) == magics[i])
+			return true;
+	return false;
+}
+
 int og_dir_open(struct og_dir *d, const char *path, bool create, struct og_error *err)
 {
 	int rc;
@@ -755,6 +777,7 @@ int og_dir_open(struct og_dir *d, const char *path, bool create, struct og_error
 		rc = og_error_sys(err, errno, "%s", path);
 		goto fail;
 	}
+	d->network = over_network(d->root);
 	d->path = strdup(path);
 	if (d->path)
 		return 0;

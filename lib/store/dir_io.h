@@ -26,6 +26,7 @@ struct og_dir_folder {
 struct og_dir {
 	char *path;
 	int root;
+	bool network;		/* on a file system that other hosts use too: no shared pages, and names that were not there may be remembered so */
 	pthread_mutex_t lock;	/* folders, ulids */
 	struct og_dir_folder folders[OG_DIR_FOLDERS];
 	uint64_t clock;

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Two servers with processes of their own on one graph, under mixed writes and kill -9 of any process of either.
 
-hosts.py [dir | s3] [--kills N]. From the answers alone: nothing acknowledged is lost, nothing is there twice, nothing refused is there, the
+hosts.py [dir | net | s3] [--kills N]; net: each reaches the directory by a mount of its own, of a file system that the kernel takes for one of
+another host (bindfs), so that they share no memory. From the answers alone: nothing acknowledged is lost, nothing is there twice, nothing refused is there, the
 branch is one line of commits in which real time is kept, what a host shows never goes back, and what any host acknowledged every other one
 shows (but for one with --max-staleness-ms, which may be late by that). --kills N: one run with so many.
 """
+import atexit
 import collections
 import glob
 import http.client
@@ -12,13 +14,15 @@ import json
 import os
 import random
 import signal
+import subprocess
 import sys
+import tempfile
 import threading
 import time
 
 sys.dont_write_bytecode = True
 import s3
-from harness import Server, Test, check, cli, init, until, write_file
+from harness import Server, Test, check, cli, hand_over, init, until, write_file
 
 SCHEMA = """
 node Item { code: String @key  n: I64  who: String? }
@@ -37,17 +41,59 @@ KILLS = 6               # a run, unless told otherwise
 Write = collections.namedtuple("Write", "kind key n start end status commit")
 
 
+MOUNTED = []
+
+
+def mounts(folder):
+    """Two ways to one directory."""
+    source, out = os.path.join(folder, "source"), []
+    os.mkdir(source)
+    for name in ("a", "b"):
+        at = os.path.join(folder, name)
+        os.mkdir(at)
+        r = subprocess.run(["bindfs", source, at], stderr=subprocess.PIPE)
+        check(r.returncode == 0, "bindfs: %s" % r.stderr.decode("utf-8", "replace"))
+        MOUNTED.append(at)
+        out.append(at)
+    hand_over(folder)
+    return out
+
+
+def unmount():
+    while MOUNTED:
+        at = MOUNTED.pop()
+        if subprocess.run(["umount", at], stderr=subprocess.DEVNULL).returncode:
+            subprocess.run(["umount", "-l", at])
+
+
+def can_mount():
+    d = tempfile.mkdtemp()
+    try:
+        ok = os.geteuid() == 0 and subprocess.run(["bindfs", d, d], stderr=subprocess.DEVNULL).returncode == 0
+        return ok and subprocess.run(["umount", d]).returncode == 0
+    except OSError:
+        return False
+    finally:
+        os.rmdir(d)
+
+
 class Hosts:
     def __init__(self, test, rng, folder):
         self.test, self.rng = test, rng
         if test.where == "s3":
             self.graph = "%s/hosts-%d-%d" % (test.bucket, os.getpid(), rng.randrange(10**9))
             cli("init", self.graph, "--schema", write_file(os.path.join(folder, "g.pg"), SCHEMA))
+            graphs = [self.graph] * 2
+        elif test.where == "net":
+            graphs = [os.path.join(m, "g") for m in mounts(folder)]
+            self.graph = graphs[0]
+            cli("init", self.graph, "--schema", write_file(os.path.join(folder, "g.pg"), SCHEMA))
         else:
             self.graph = init(folder, SCHEMA)
+            graphs = [self.graph] * 2
         self.late = rng.choice((0, 0, 300))     # ms that the second server may be behind
-        self.servers = [Server(test, self.graph, workers=rng.choice((1, 2))),
-                        Server(test, self.graph, workers=rng.choice((1, 2)), options=["--max-staleness-ms", str(self.late), "--poll-ms", "100"])]
+        self.servers = [Server(test, graphs[0], workers=rng.choice((1, 2))),
+                        Server(test, graphs[1], workers=rng.choice((1, 2)), options=["--max-staleness-ms", str(self.late), "--poll-ms", "100"])]
         a = self.servers[0].mutate('query s() { insert Shared { code: "row", n: 0 } }')
         check(a.status == 200, "set-up fails: %s" % a)
         self.first = a.json["commit"]
@@ -255,12 +301,13 @@ def run(test, rng, folder):
     h.go(test.options.kills or KILLS)
     h.line()
     h.content()
-    if test.where == "dir":
+    if test.where != "s3":
         h.log()
     for s in h.servers:
         s.stop()
     test.servers = []
     cli("verify", h.graph)
+    unmount()
     n = test.counts
     n.update("killed " + k for k in h.kills.elements())
     n["reads"] += sum(h.reads)
@@ -269,11 +316,16 @@ def run(test, rng, folder):
 
 
 if __name__ == "__main__":
-    where = sys.argv.pop(1) if len(sys.argv) > 1 and sys.argv[1] in ("dir", "s3") else "dir"
-    t = Test("hosts-" + where, 20, more=lambda p: p.add_argument("--kills", type=int, help="one run with so many kills"))
+    where = sys.argv.pop(1) if len(sys.argv) > 1 and sys.argv[1] in ("dir", "net", "s3") else "dir"
+    t = Test("hosts-" + where, 10 if where == "net" else 20, more=lambda p: p.add_argument("--kills", type=int, help="one run with so many kills"))
     if t.options.kills:
         t.options.runs = 1
     t.where, t.counts = where, collections.Counter()
+    if where == "net" and not can_mount():
+        print("SKIPPED: bindfs cannot mount here (it takes root, the package bindfs and /dev/fuse); two hosts on a network file system are NOT tested")
+        sys.exit(77)
+    atexit.register(lambda: (t.end(), unmount()))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if where == "s3":
         t.bucket = s3.start("two servers on one bucket")
     rc = t.main(run)
