@@ -88,7 +88,7 @@ int og_delta_schema(struct og_buf *b, const struct og_delta_column *cols, size_t
 		og_json_begin_object(&w);
 		og_json_member_string(&w, "name", cols[i].name);
 		put_type(&w, &cols[i].type);
-		og_json_member_bool(&w, "nullable", !cols[i].required);
+		og_json_member_bool(&w, "nullable", true);
 		og_json_member_object(&w, "metadata");
 		og_json_member_u64(&w, "omnigraph.id", cols[i].id);
 		og_json_end_object(&w);
@@ -122,6 +122,9 @@ static bool put_value(struct og_buf *b, const struct og_value *v)
 	bool plain = false;
 
 	switch (v->kind) {
+	case OG_V_BOOL:
+		og_buf_str(b, v->i ? "true" : "false");
+		return true;
 	case OG_V_INT:
 		og_buf_printf(b, "%lld", (long long)v->i);
 		return true;
@@ -158,7 +161,6 @@ static bool put_value(struct og_buf *b, const struct og_value *v)
 		return true;
 	}
 	case OG_V_NULL:
-	case OG_V_BOOL:
 	case OG_V_LIST:
 	case OG_V_VECTOR:
 	case OG_V_BLOB:
@@ -216,12 +218,13 @@ static void put_member(struct og_buf *b, struct og_slice name, struct og_slice v
 	og_buf_slice(b, value);
 }
 
-/* The values' texts: a bound without its counterpart is of no use to anybody. */
-static void put_range(struct og_buf *mins, struct og_buf *maxs, struct og_slice name, const struct og_value *min, const struct og_value *max)
+/* The values' texts: a bound without its counterpart is of no use to anybody. false: none. */
+static bool put_range(struct og_buf *mins, struct og_buf *maxs, struct og_slice name, const struct og_value *min, const struct og_value *max)
 {
 	struct og_buf lo = { 0 }, hi = { 0 };
+	bool told = put_value(&lo, min) && put_value(&hi, max);
 
-	if (put_value(&lo, min) && put_value(&hi, max)) {
+	if (told) {
 		put_member(mins, name, og_buf_view(&lo));
 		put_member(maxs, name, og_buf_view(&hi));
 	}
@@ -229,6 +232,7 @@ static void put_range(struct og_buf *mins, struct og_buf *maxs, struct og_slice 
 		mins->failed = true;
 	og_buf_fini(&lo);
 	og_buf_fini(&hi);
+	return told;
 }
 
 static void put_part(struct og_buf *b, const char *name, const struct og_buf *members, struct og_error *err)
@@ -249,12 +253,13 @@ void og_delta_bounds(struct og_buf *b, const struct og_delta_column *cols, size_
 		struct og_value min = { 0 }, max = { 0 };
 		char text[24];
 		uint64_t count;
+		bool told;
 
 		if (col < 0)
 			continue;
-		if (range_of(f, (size_t)col, &min, &max))
-			put_range(&mins, &maxs, cols[i].name, &min, &max);
-		if (nulls_of(f, (size_t)col, &count)) {
+		told = range_of(f, (size_t)col, &min, &max) && put_range(&mins, &maxs, cols[i].name, &min, &max);
+		/* deltalake takes a count of nulls without bounds for bounds of null, and finds no row that is not null. */
+		if (nulls_of(f, (size_t)col, &count) && (told || count == f->rows)) {
 			snprintf(text, sizeof(text), "%llu", (unsigned long long)count);
 			put_member(&nulls, cols[i].name, og_slice_str(text));
 		}

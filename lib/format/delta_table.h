@@ -3,7 +3,8 @@
  *
  * Types:   String string, Bool boolean, I32 integer, I64 long, U32 long, U64 decimal(20,0), F32 float, F64 double, Date date, DateTime timestamp,
  *          Blob binary, list array of nullable items, Vector array of float. Delta has no unsigned types; readers take Parquet's for these.
- * Nulls:   only id, src and dst are declared not null: a property that a file lacks reads as null, and the annotation gains a reader nothing.
+ * Nulls:   every column is declared nullable: a property that a file lacks reads as null, and a column that is not would be an invariant to Delta's
+ *          own reader in Spark, which refuses a table whose protocol does not list that feature.
  * Trust:   the file's footer is untrusted: bounds that are not clean are left out. Memory: the buffers'. Threads: pure functions.
  */
 #ifndef OG_FORMAT_DELTA_TABLE_H
@@ -19,7 +20,6 @@ struct og_delta_column {
 	struct og_slice name;
 	uint32_t id;			/* property id, the files' field id */
 	struct og_proptype type;
-	bool required;
 };
 
 /* OG_ERR_UNSUPPORTED: two names that differ in case alone, which Delta takes for one. Appends the text of schemaString. */

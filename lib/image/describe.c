@@ -19,8 +19,7 @@ static struct og_delta_column *columns(const struct og_type *t, struct og_arena 
 		return NULL;
 	}
 	for (size_t i = 0; i < nfixed; i++)
-		c[i] = (struct og_delta_column){ .name = og_slice_str(fixed[i].name), .id = fixed[i].id, .type = { .scalar = OG_STRING },
-						 .required = true };
+		c[i] = (struct og_delta_column){ .name = og_slice_str(fixed[i].name), .id = fixed[i].id, .type = { .scalar = OG_STRING } };
 	for (uint32_t i = 0; i < t->nprops; i++)
 		c[nfixed + i] = (struct og_delta_column){ .name = t->props[i].name, .id = t->props[i].id, .type = t->props[i].type };
 	*n = nfixed + t->nprops;
