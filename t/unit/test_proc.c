@@ -1,4 +1,4 @@
-/* proc/spawn, secrets, held, notify, cpus. */
+/* proc/spawn, secrets, held, notify, cpus, cachedir. */
 #include "config.h"
 
 #include <check.h>
@@ -9,11 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "proc/cachedir.h"
 #include "proc/cpus.h"
 #include "proc/held.h"
 #include "proc/notify.h"
@@ -203,6 +205,92 @@ START_TEST(the_machine_has_something)
 }
 END_TEST
 
+/* ---- the folder of the cache ---- */
+
+static const char *found(const char *given, enum og_cachedir_user user)
+{
+	static char path[OG_PROC_PATH_MAX];
+
+	og_cachedir_find(given, user, path);
+	return path;
+}
+
+START_TEST(where_the_cache_is)
+{
+	bool root = geteuid() == 0;
+	char cwd[1000], want[1100], *longer = malloc(OG_PROC_PATH_MAX + 1);
+
+	unsetenv("CACHE_DIRECTORY");
+	setenv("XDG_CACHE_HOME", "/x/cache", 1);
+	setenv("HOME", "/home/somebody", 1);
+	ck_assert_str_eq(found("/given", OG_CACHEDIR_SERVER), "/given");
+	ck_assert_ptr_nonnull(getcwd(cwd, sizeof(cwd)));
+	snprintf(want, sizeof(want), "%s/in/here", cwd);
+	ck_assert_str_eq(found("in/here", OG_CACHEDIR_OPERATOR), want);
+	ck_assert_str_eq(found("", OG_CACHEDIR_SERVER), root ? "/var/cache/omnigraph" : "/x/cache/omnigraph");
+	ck_assert_str_eq(found(NULL, OG_CACHEDIR_SERVER), root ? "/var/cache/omnigraph" : "/x/cache/omnigraph");
+	setenv("CACHE_DIRECTORY", "/var/cache/a:/var/cache/b", 1);
+	ck_assert_str_eq(found(NULL, OG_CACHEDIR_SERVER), "/var/cache/a");
+	ck_assert_str_eq(found("/given", OG_CACHEDIR_SERVER), "/given");
+	unsetenv("CACHE_DIRECTORY");
+	if (!root) {
+		setenv("XDG_CACHE_HOME", "relative, and so ignored", 1);
+		ck_assert_str_eq(found(NULL, OG_CACHEDIR_OPERATOR), "/home/somebody/.cache/omnigraph");
+		unsetenv("XDG_CACHE_HOME");
+		unsetenv("HOME");
+		ck_assert_str_eq(found(NULL, OG_CACHEDIR_OPERATOR), "");
+	}
+	memset(longer, 'x', OG_PROC_PATH_MAX);
+	longer[0] = '/';
+	longer[OG_PROC_PATH_MAX] = '\0';
+	ck_assert_str_eq(found(longer, OG_CACHEDIR_SERVER), "");
+	free(longer);
+}
+END_TEST
+
+START_TEST(the_folder_of_the_cache_belongs_to_who_uses_it)
+{
+	char top[] = "/tmp/og-cachedir-test.XXXXXX", path[100], inside[120];
+	struct og_spawn_ids other = { true, 65534, 65534 };
+	struct og_error err = { 0 };
+	struct stat st;
+
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	snprintf(path, sizeof(path), "%s/a/b", top);
+	ck_assert_int_eq(og_cachedir_make(path, NULL, &err), 0);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_uint_eq(st.st_mode & 07777, 0700);
+	ck_assert_uint_eq(st.st_uid, geteuid());
+	ck_assert_int_eq(og_cachedir_make(path, NULL, &err), 0);
+	if (geteuid() == 0) {
+		/* Not what somebody has put something into. */
+		snprintf(inside, sizeof(inside), "%s/file", path);
+		close(open(inside, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+		ck_assert_int_eq(og_cachedir_make(path, &other, &err), 0);
+		ck_assert_int_eq(stat(path, &st), 0);
+		ck_assert_uint_eq(st.st_uid, 0);
+		unlink(inside);
+		chmod(path, 0755);
+		ck_assert_int_eq(og_cachedir_make(path, &other, &err), 0);
+		ck_assert_int_eq(stat(path, &st), 0);
+		ck_assert_uint_eq(st.st_uid, 65534);
+		ck_assert_uint_eq(st.st_mode & 07777, 0700);
+		ck_assert_int_eq(og_cachedir_make(path, &other, &err), 0);
+	}
+	rmdir(path);
+	/* A file in the way, and no place at all. */
+	close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+	snprintf(inside, sizeof(inside), "%s/file", path);
+	ck_assert_int_eq(og_cachedir_make(inside, NULL, &err), OG_ERR_IO);
+	ck_assert_ptr_nonnull(strstr(err.message, inside));
+	ck_assert_int_eq(og_cachedir_make("relative", NULL, &err), OG_ERR_BAD);
+	unlink(path);
+	snprintf(path, sizeof(path), "%s/a", top);
+	rmdir(path);
+	ck_assert_int_eq(rmdir(top), 0);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *s = suite_create("proc");
@@ -210,6 +298,8 @@ int main(void)
 	SRunner *sr = srunner_create(s);
 	int failed;
 
+	tcase_add_test(tc, where_the_cache_is);
+	tcase_add_test(tc, the_folder_of_the_cache_belongs_to_who_uses_it);
 	tcase_add_test(tc, a_child_has_what_it_was_given_and_nothing_else);
 	tcase_add_test(tc, a_child_gives_up_its_ids);
 	tcase_add_test(tc, a_child_has_default_signals);
