@@ -12,6 +12,9 @@
 /* Every checkpoint writes the recent commits again and every open reads them: well below OG_CKPT_RECENT_MAX. */
 #define RECENT_WANTED 1024u
 #define MERGE_CHUNKS 8u
+/* A checkpoint under way takes part of the disk, the network, the builder: at most one part in so many of the time in which writes go on. */
+#define SHARE 4u
+#define PAUSE_MAX 1024u	/* objects */
 
 struct fold {
 	struct og_jn_ckpt *k;
@@ -33,6 +36,7 @@ struct og_jn_ckpt {
 	struct og_slice part;
 	struct og_ckpt_hist hist;
 	size_t merged;			/* chunks that it takes the place of */
+	uint64_t began;			/* seq then */
 	uint64_t seq;
 	struct og_ulid id;
 	unsigned tries;
@@ -67,10 +71,34 @@ void og_jn_ckpt_free(struct og_journal *j)
 	j->ckpt = NULL;
 }
 
+/*
+ * When the next may begin by itself, in objects, the measure of the work that it is for: one that took as long as n objects is followed by 3 n without one.
+ * Up to 12 objects that is no pause beyond the usual tail. What failed is tried again after twice as many objects each time.
+ */
+static void pace(struct og_journal *j, const struct og_jn_ckpt *k, bool failed)
+{
+	uint64_t pause;
+
+	if (!failed) {
+		j->ckpt_failures = 0;
+		pause = SHARE * (j->state->seq - k->began);
+		j->ckpt_due = k->began + OG_MIN(pause, (uint64_t)PAUSE_MAX);
+		return;
+	}
+	j->stats.checkpoints_failed++;
+	pause = (uint64_t)j->checkpoint_tail << OG_MIN(j->ckpt_failures, 5u);
+	j->ckpt_failures++;
+	j->ckpt_due = j->state->seq + OG_MIN(pause, (uint64_t)PAUSE_MAX);
+}
+
 static void ckpt_end(struct og_jn_ckpt *k, const struct og_error *err)
 {
 	struct og_journal *j = k->j;
+	struct og_log_quoted q;
 
+	pace(j, k, err != NULL);
+	if (err)
+		og_log(OG_LOG_WARN, "journal.checkpoint", "seq=%llu why=%s", (unsigned long long)j->state->seq, og_log_quote(&q, err->message));
 	for (size_t i = 0; i < k->ncbs; i++)
 		og_jn_call_done(j, k->cbs[i], k->args[i], err);
 	j->ckpt = NULL;
@@ -360,6 +388,7 @@ static struct og_jn_ckpt *ckpt_new(struct og_journal *j, bool full)
 	k->j = j;
 	k->refs = 1;
 	k->full = full;
+	k->began = j->state->seq;
 	og_arena_init(&k->arena, 0);
 	j->ckpt = k;
 	(void)og_jn_call(j, run_start);
@@ -403,7 +432,7 @@ void og_jn_after_object(struct og_journal *j, bool ours)
 	uint64_t tail = j->state->seq - j->ckpt_seq;
 
 	og_jn_trim_tail(j);
-	if (j->opening || j->ckpt || j->status != OG_JOURNAL_WRITABLE)
+	if (j->opening || j->ckpt || j->status != OG_JOURNAL_WRITABLE || j->state->seq < j->ckpt_due)
 		return;
 	if (tail >= (ours ? j->checkpoint_tail : OG_MAX(OG_JN_TAIL_OTHERS, j->checkpoint_tail)))
 		(void)ckpt_new(j, false);
@@ -413,8 +442,8 @@ void og_jn_trim_tail(struct og_journal *j)
 {
 	size_t drop = 0;
 
-	/* The tail since the checkpoint stays; before it, as much as there is room for. */
-	while (drop < j->ntail && j->tail[drop]->obj.seq <= j->ckpt_seq && j->tail_bytes > OG_JN_CACHE_BYTES) {
+	while (drop + 1 < j->ntail &&
+	       j->tail_bytes > (j->tail[drop]->obj.seq <= j->ckpt_seq ? OG_JN_CACHE_BYTES : OG_JN_TAIL_BYTES)) {
 		j->tail_bytes -= og_jn_object_cost(j->tail[drop]);
 		og_jn_object_free(j->tail[drop++]);
 	}

@@ -128,7 +128,7 @@ uint64_t og_journal_bell_value(const struct og_journal *j);	/* the value for whi
 void og_journal_confirm(struct og_journal *j, og_journal_done cb, void *arg);
 
 /*
- * A log object still in memory: the whole tail since the last checkpoint, and what came before it while there was room.
+ * A log object still in memory: the tail since the last checkpoint and what came before it, while there was room.
  * NULL: take the layers instead. Valid until the loop runs again.
  */
 const struct og_logobj *og_journal_object(const struct og_journal *j, uint64_t seq);
@@ -255,7 +255,8 @@ typedef void (*og_verify_done)(void *arg, const struct og_verify_report *r, cons
 void og_journal_verify(const struct og_journal_config *config, og_verify_fault fault, og_verify_done done, void *arg);
 
 struct og_journal_stats {
-	uint64_t commits, objects_put, objects_followed, lost_rounds, readbacks, confirms, confirm_gets, checkpoints;
+	uint64_t commits, objects_put, objects_followed, lost_rounds, readbacks, confirms, confirm_gets;
+	uint64_t checkpoints, checkpoints_failed;
 	uint64_t queued;	/* operations waiting now */
 	uint64_t tail;		/* objects since the checkpoint that an opener would take */
 };

@@ -19,7 +19,8 @@
 #define OG_JN_TAIL_CHECKPOINT 32u
 #define OG_JN_TAIL_OTHERS 48u	/* of another host's object: it has probably begun one itself */
 #define OG_JN_TAIL_WAIT 64u	/* a batch waits for a checkpoint in progress */
-#define OG_JN_CACHE_BYTES (64u * OG_MIB)
+#define OG_JN_CACHE_BYTES (16u * OG_MIB)	/* objects kept below the checkpoint */
+#define OG_JN_TAIL_BYTES (64u * OG_MIB)		/* and above it, where checkpoints lag or objects are large */
 #define OG_JN_WINDOW_MAX 64u
 #define OG_JN_GETS_MAX (OG_JN_TAIL_WAIT + 1)	/* opening: such a tail and the key behind it, at once */
 #define OG_JN_LINE_COMMITS 4096u
@@ -232,6 +233,8 @@ struct og_journal {
 	uint64_t ckpt_seq;		/* newest that counts, as far as known */
 	struct og_ulid ckpt_id;
 	uint64_t ckpt_wait_us;
+	uint64_t ckpt_due;		/* none by itself below this seq */
+	unsigned ckpt_failures;		/* one after another */
 	struct og_jn_snapshot *snapshots;	/* states of older commits, kept for a while */
 	size_t nsnapshots;
 	struct og_journal_stats stats;

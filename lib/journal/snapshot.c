@@ -19,29 +19,12 @@ struct og_jn_snapshot {
 
 struct layer_get {
 	struct og_journal *j;
-	uint64_t seq;
+	uint64_t seq, off, len;
 	uint32_t body;
 	struct og_sha256 sha256;
 	og_journal_bytes cb;
 	void *arg;
 };
-
-static void run_bytes(struct og_journal *j, struct og_jn_call *c)
-{
-	struct layer_get *g = (struct layer_get *)(uintptr_t)c->ref;
-	const struct og_logobj *o = og_journal_object(j, g->seq);
-	struct og_slice bytes = { 0 };
-	struct og_error err = { 0 };
-
-	/* It was there a moment ago, and only the loop takes objects away; else the error says so. */
-	if (!o)
-		og_error_set(&err, OG_ERR_UNAVAILABLE, "log object %llu is not in memory any more",
-			     (unsigned long long)g->seq);
-	else if (og_logobj_body(o, g->body, &bytes, &err) < 0)
-		bytes = og_slice(NULL, 0);
-	g->cb(g->arg, bytes, &err);
-	free(g);
-}
 
 static void on_layer(void *arg, struct og_store_result *res)
 {
@@ -68,22 +51,45 @@ static void on_layer(void *arg, struct og_store_result *res)
 	free(g);
 }
 
+static void fetch_layer(struct layer_get *g)
+{
+	struct og_key_text key = og_key_log(&g->j->state->graph, g->seq);
+	char full[OG_STORE_KEY_MAX + 1];
+
+	og_jn_ref(g->j);
+	og_store_get_range(g->j->store, og_jn_key(g->j, &key, full), g->off, g->len, on_layer, g);
+}
+
+static void run_bytes(struct og_journal *j, struct og_jn_call *c)
+{
+	struct layer_get *g = (struct layer_get *)(uintptr_t)c->ref;
+	const struct og_logobj *o = og_journal_object(j, g->seq);
+	struct og_slice bytes = { 0 };
+	struct og_error err = { 0 };
+
+	/* It was there a moment ago, but objects have come since. */
+	if (!o) {
+		fetch_layer(g);
+		return;
+	}
+	if (og_logobj_body(o, g->body, &bytes, &err) < 0)
+		bytes = og_slice(NULL, 0);
+	g->cb(g->arg, bytes, &err);
+	free(g);
+}
+
 void og_journal_layer_bytes(struct og_journal *j, const struct og_layer *l, og_journal_bytes cb, void *arg)
 {
 	struct layer_get *g = malloc(sizeof(*g));
-	struct og_key_text key = og_key_log(&j->state->graph, l->seq);
 	const struct og_logobj *o = og_journal_object(j, l->seq);
-	char full[OG_STORE_KEY_MAX + 1];
 
 	if (!g)
 		abort();
-	*g = (struct layer_get){ .j = j, .seq = l->seq, .body = l->body, .sha256 = l->sha256, .cb = cb, .arg = arg };
-	if (o && !o->stub) {
+	*g = (struct layer_get){ .j = j, .seq = l->seq, .off = l->off, .len = l->len, .body = l->body, .sha256 = l->sha256, .cb = cb, .arg = arg };
+	if (o && !o->stub)
 		og_jn_call(j, run_bytes)->ref = g;
-		return;
-	}
-	og_jn_ref(j);
-	og_store_get_range(j->store, og_jn_key(j, &key, full), l->off, l->len, on_layer, g);
+	else
+		fetch_layer(g);
 }
 
 /* ---- history ---- */

@@ -91,10 +91,12 @@ int og_state_add_branch(struct og_state *s, struct og_branch *b, struct og_error
 
 int og_state_add_commit(struct og_state *s, const struct og_commit_info *c, struct og_error *err)
 {
-	if (grow((void **)&s->commits, &s->cap_commits, s->ncommits + 1, sizeof(*s->commits)) < 0 ||
-	    map_set(&s->commit_by_id, og_state_intern(s, id_key(&c->id)), s->ncommits) < 0)
+	if (grow((void **)&s->commits, &s->cap_commits, s->ncommits + 1, sizeof(*s->commits)) < 0)
 		return og_error_nomem(err);
-	s->commits[s->ncommits++] = *c;
+	s->commits[s->ncommits] = *c;
+	if (og_commit_index_put(&s->commit_by_id, s->commits, s->ncommits, err) < 0)
+		return err->code;
+	s->ncommits++;
 	return 0;
 }
 
@@ -226,7 +228,7 @@ void og_state_rollback(struct og_state *s)
 	struct og_state_undo *u = s->undo;
 
 	while (s->ncommits > u->ncommits)
-		(void)og_map_delete(&s->commit_by_id, id_key(&s->commits[--s->ncommits].id));
+		og_commit_index_pop(&s->commit_by_id, s->commits, --s->ncommits);
 	/* New branches first: their names may be those of branches that died in the batch. */
 	while (s->nbranches > u->nbranches) {
 		struct og_branch *b = s->branches[--s->nbranches];

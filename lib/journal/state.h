@@ -80,6 +80,12 @@ struct og_commit_info {
 	bool schema_change;
 };
 
+/* Private to lib/journal. */
+struct og_commit_index {
+	uint32_t *slots;		/* position + 1, 0: free */
+	size_t cap;			/* 0 or a power of two */
+};
+
 struct og_pin_state {
 	struct og_ulid id, commit;
 	int64_t at_us;
@@ -105,7 +111,7 @@ struct og_state {
 	/* Commits in order of the log; those before the first are in history chunks. */
 	struct og_commit_info *commits;
 	size_t ncommits, cap_commits;
-	struct og_map commit_by_id;	/* -> index */
+	struct og_commit_index commit_by_id;
 	bool commits_complete;		/* from the genesis on */
 	uint64_t hist_last;		/* commits of objects up to this one are in chunks too */
 

@@ -41,7 +41,7 @@ void og_state_free(struct og_state *s)
 	free(s->hist);
 	og_map_fini(&s->by_id);
 	og_map_fini(&s->by_name);
-	og_map_fini(&s->commit_by_id);
+	og_commit_index_fini(&s->commit_by_id);
 	og_map_fini(&s->interned);
 	og_arena_fini(&s->strings);
 	free(s);
@@ -364,8 +364,7 @@ int og_state_prepend(struct og_state *s, const struct og_placed_record *recs, si
 	tail = old + first;
 	s->commits = NULL;
 	s->ncommits = s->cap_commits = 0;
-	og_map_fini(&s->commit_by_id);
-	memset(&s->commit_by_id, 0, sizeof(s->commit_by_id));
+	og_commit_index_fini(&s->commit_by_id);
 	rc = og_state_add_commit(s, &s->genesis, err);
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		struct og_commit_info info;
@@ -386,17 +385,19 @@ int og_state_prepend(struct og_state *s, const struct og_placed_record *recs, si
 int og_state_recent(const struct og_state *s, struct og_arena *a, uint64_t after, struct og_placed_record **out, size_t *n,
 		    struct og_error *err)
 {
-	struct og_placed_record *v = og_arena_array(a, s->ncommits ? s->ncommits : 1, sizeof(*v));
-	size_t count = 0;
+	struct og_placed_record *v;
+	size_t first = s->ncommits, count = 0;
 
+	/* They stand in the order of the log, and most of them in chunks: a record is many times a commit's size. */
+	while (first > 0 && s->commits[first - 1].seq > after && s->commits[first - 1].op != OG_OP_GENESIS)
+		first--;
+	v = og_arena_array(a, s->ncommits - first + 1, sizeof(*v));
 	if (!v)
 		return og_arena_error(a, err);
-	for (size_t i = 0; i < s->ncommits; i++) {
+	for (size_t i = first; i < s->ncommits; i++) {
 		const struct og_commit_info *c = &s->commits[i];
 		struct og_record *r = &v[count].rec;
 
-		if (c->op == OG_OP_GENESIS || c->seq <= after)
-			continue;
 		v[count].seq = c->seq;
 		r->kind = OG_REC_COMMIT;
 		r->id = c->id;

@@ -4,6 +4,15 @@
 
 #include "journal/state.h"
 
+/*
+ * Positions in an array of commits, by id, in a few bytes each: a graph may have millions. Put in order, taken out in the reverse one; an id is put once.
+ * put: v[i], behind all that are in. OG_ERR_NOMEM. pop: v[i], the last. find: SIZE_MAX where it is not.
+ */
+void og_commit_index_fini(struct og_commit_index *ix);
+int og_commit_index_put(struct og_commit_index *ix, const struct og_commit_info *v, size_t i, struct og_error *err) OG_MUST_CHECK;
+void og_commit_index_pop(struct og_commit_index *ix, const struct og_commit_info *v, size_t i);
+size_t og_commit_index_find(const struct og_commit_index *ix, const struct og_commit_info *v, const struct og_ulid *id);
+
 /* A value of its own with the same tables. NULL without memory. */
 struct og_branch *og_branch_copy(const struct og_branch *b);
 /* A copy of the bytes that lives as long as the state, the same for equal bytes. p NULL without memory. */

@@ -23,9 +23,9 @@ const struct og_branch *og_state_branch_named(const struct og_state *s, struct o
 
 const struct og_commit_info *og_state_commit_find(const struct og_state *s, const struct og_ulid *id)
 {
-	const struct og_map_entry *e = og_map_find(&s->commit_by_id, og_slice(id->b, sizeof(id->b)));
+	size_t i = og_commit_index_find(&s->commit_by_id, s->commits, id);
 
-	return e ? &s->commits[e->value] : NULL;
+	return i != SIZE_MAX ? &s->commits[i] : NULL;
 }
 
 const struct og_branch *og_state_child(const struct og_state *s, const struct og_ulid *b)

@@ -20,7 +20,7 @@ struct og_journal *a, *b;
 struct og_error failure;
 struct og_ulid_gen gen;
 struct og_journal_hooks hooks;
-static unsigned threads;
+unsigned threads;
 
 static const struct og_type_decl types[] = {
 	{ .id = 1, .kind = 'n', .name = { "Port", 4 } },

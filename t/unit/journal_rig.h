@@ -11,6 +11,7 @@
 
 extern char tmp[64];			/* the folder */
 extern struct event_base *base;
+extern unsigned threads;		/* of the store */
 extern struct og_store *st;		/* that every journal opened here is on */
 extern struct og_journal *a, *b;	/* a is open from the start; both are closed at the end */
 extern struct og_error failure;

@@ -3,19 +3,26 @@
 
 #include "tally_store.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct tally_store {
-	struct og_store store;	/* first */
-	struct og_store *inner;
-	struct tally tally;
-};
+#define KEPT_MAX 16
 
 struct asked {
 	struct tally_store *s;
 	og_store_cb cb;
 	void *arg;
+	/* kept back */
+	struct og_store_req req;
+	char key[OG_STORE_KEY_MAX + 1];
+};
+
+struct tally_store {
+	struct og_store store;	/* first */
+	struct og_store *inner;
+	struct tally tally;
+	struct asked *kept[KEPT_MAX];
 };
 
 static void on_answered(void *arg, struct og_store_result *res)
@@ -32,14 +39,39 @@ static void tally_submit(struct og_store *store, const struct og_store_req *req,
 	struct tally_store *s = (struct tally_store *)store;
 	struct asked *q = malloc(sizeof(*q));
 
-	if (!q)
+	struct og_error err = { 0 };
+
+	if (!q || s->tally.kept == KEPT_MAX)
 		abort();
-	*q = (struct asked){ s, cb, arg };
+	*q = (struct asked){ .s = s, .cb = cb, .arg = arg };
 	s->tally.requests[req->op]++;
 	if (s->tally.under_way++ == 0)
 		s->tally.rounds++;
 	s->tally.at_once = OG_MAX(s->tally.at_once, s->tally.under_way);
-	og_store_submit(s->inner, req, on_answered, q);
+	if (req->op == s->tally.fail) {
+		og_error_set(&err, OG_ERR_IO, "%s: no", store->uri);
+		og_store_defer(s->inner, err.code, &err, on_answered, q);
+	} else if (req->op == s->tally.keep) {
+		/* The bytes of a put live until it is answered. */
+		q->req = *req;
+		snprintf(q->key, sizeof(q->key), "%s", req->key);
+		q->req.key = q->key;
+		s->kept[s->tally.kept++] = q;
+	} else {
+		og_store_submit(s->inner, req, on_answered, q);
+	}
+}
+
+void tally_let_go(struct og_store *store)
+{
+	struct tally_store *s = (struct tally_store *)store;
+
+	s->tally.keep = TALLY_NO_OP;
+	while (s->tally.kept) {
+		struct asked *q = s->kept[--s->tally.kept];
+
+		og_store_submit(s->inner, &q->req, on_answered, q);
+	}
 }
 
 static void tally_settle(struct og_store *store, const char *folder, og_store_cb cb, void *arg)
@@ -80,6 +112,7 @@ struct og_store *tally_store_new(struct og_store *inner, bool paged)
 	s->store.shared_pages = inner->shared_pages && paged;
 	s->store.read_only = inner->read_only;
 	s->inner = inner;
+	s->tally.keep = s->tally.fail = TALLY_NO_OP;
 	return &s->store;
 }
 

@@ -3,7 +3,11 @@
 
 #include "journal_rig.h"
 
+#include <stdlib.h>
+
 #include <event2/event.h>
+
+#include "tally_store.h"
 
 START_TEST(a_checkpoint_opens_as_the_log_does)
 {
@@ -174,12 +178,170 @@ START_TEST(a_long_tail_makes_a_checkpoint_by_itself)
 }
 END_TEST
 
+/* Opens a with checkpoints as they come by themselves, at 32 objects, on a store that can keep their puts back. */
+static void automatic(void)
+{
+	struct og_journal_config c = config();
+	struct outcome o = { 0 };
+
+	interpose(true);
+	og_journal_close(a);
+	c.store = st;
+	c.checkpoint_tail = 0;
+	og_journal_open(&c, on_open, &o);
+	run(&o);
+	a = o.j;
+	tally_reset(st);
+}
+
+/* Commits until the log is that long. */
+static void until_seq(uint64_t seq)
+{
+	while (og_journal_state(a)->seq < seq)
+		plain(a, "main");
+	turn(3);
+}
+
+/* While one is on its way commits go on; at a tail of 64 they wait for it, but not for ever. There are never two. */
+START_TEST(commits_do_not_wait_for_a_checkpoint)
+{
+	struct og_journal_stats stats;
+	struct outcome o = { 0 };
+	struct spec s;
+
+	automatic();
+	tally_of(st)->keep = OG_STORE_PUT;
+	until_seq(32);
+	ck_assert_uint_eq(tally_of(st)->kept, 1);
+	until_seq(63);
+	ck_assert_uint_eq(tally_of(st)->kept, 1);
+	until_seq(66);
+	ck_assert_uint_eq(tally_of(st)->kept, 1);
+	/* Whoever waits goes on once it is there. */
+	s = on(a, "main");
+	start(&s, &o);
+	tally_let_go(st);
+	run(&o);
+	ck_assert_int_eq(o.outcome, OG_COMMITTED);
+	do {
+		turn(1);
+		og_journal_stats(a, &stats);
+	} while (stats.checkpoints == 0);
+	ck_assert_uint_eq(og_journal_checkpoint_seq(a), 32);
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_PUT], 1);
+}
+END_TEST
+
+/* One that took as long as 20 objects is followed by 60 without one; one that took no time by the usual 32. */
+START_TEST(a_slow_checkpoint_is_followed_by_a_pause)
+{
+	struct og_journal_stats stats;
+
+	automatic();
+	tally_of(st)->keep = OG_STORE_PUT;
+	until_seq(32);
+	until_seq(52);
+	tally_let_go(st);
+	do {
+		turn(1);
+		og_journal_stats(a, &stats);
+	} while (stats.checkpoints == 0);
+	tally_of(st)->keep = OG_STORE_PUT;
+	until_seq(32 + 4 * 20 - 1);
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_PUT], 1);
+	until_seq(32 + 4 * 20);
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_PUT], 2);
+	tally_let_go(st);
+	do {
+		turn(1);
+		og_journal_stats(a, &stats);
+	} while (stats.checkpoints == 1);
+	tally_of(st)->keep = OG_STORE_PUT;
+	until_seq(112 + 31);
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_PUT], 2);
+	until_seq(112 + 32);
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_PUT], 3);
+	tally_let_go(st);
+}
+END_TEST
+
+/* Where none can be put, commits go on, and it is tried again after 32 objects, 64, 128 and so on. */
+START_TEST(failing_checkpoints_become_rare)
+{
+	static const uint64_t tried[] = { 32, 64, 128, 256 };
+	struct og_journal_stats stats;
+
+	automatic();
+	tally_of(st)->fail = OG_STORE_PUT;
+	for (unsigned i = 0; i < OG_COUNT(tried); i++) {
+		until_seq(tried[i] - 1);
+		ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_PUT], i);
+		until_seq(tried[i]);
+		do {
+			turn(1);
+			og_journal_stats(a, &stats);
+		} while (stats.checkpoints_failed == i);
+		ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_PUT], i + 1);
+	}
+	ck_assert_uint_eq(stats.tail, 256);
+	/* One that is asked for is not put off; and then all is as before. */
+	tally_of(st)->fail = TALLY_NO_OP;
+	checkpoint();
+	og_journal_stats(a, &stats);
+	ck_assert_uint_eq(stats.checkpoints, 1);
+	ck_assert_uint_eq(stats.tail, 0);
+	until_seq(256 + 32);
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_PUT], 6);
+}
+END_TEST
+
+/* Objects in memory are bounded even where checkpoints are not made; what is gone from there is had from the store. */
+START_TEST(a_long_tail_does_not_stay_in_memory)
+{
+	enum { MIB = 1024 * 1024 };
+	char *big = malloc(4 * MIB + 1);
+	struct outcome bytes = { 0 };
+	unsigned kept = 0;
+
+	if (threads) {		/* once is enough: it writes 80 MiB */
+		free(big);
+		return;
+	}
+	memset(big, 'x', 4 * MIB);
+	big[4 * MIB] = '\0';
+	for (int i = 0; i < 20; i++) {
+		struct spec s = on(a, "main");
+
+		s.rows = big;
+		ck_assert_int_eq(commit(&s).outcome, OG_COMMITTED);
+	}
+	for (uint64_t seq = 1; seq <= 20; seq++)
+		kept += og_journal_object(a, seq) != NULL;
+	ck_assert_uint_ge(kept, 8);
+	ck_assert_uint_le(kept, 16);
+	ck_assert_ptr_nonnull(og_journal_object(a, 20));
+	const struct og_layer *l = og_branch_table(og_state_main(og_journal_state(a)), 1)->top;
+	while (l->below)
+		l = l->below;
+	ck_assert_uint_eq(l->seq, 1);
+	og_journal_layer_bytes(a, l, on_bytes, &bytes);
+	run(&bytes);
+	ck_assert(og_slice_is(og_buf_view(&bytes.bytes), big));
+	og_buf_fini(&bytes.bytes);
+	free(big);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
 	tcase_add_test(tc, a_checkpoint_opens_as_the_log_does);
 	tcase_add_test(tc, history_goes_into_chunks);
 	tcase_add_test(tc, folding_replaces_stacks_and_keeps_sharing);
 	tcase_add_test(tc, a_long_tail_makes_a_checkpoint_by_itself);
+	tcase_add_test(tc, commits_do_not_wait_for_a_checkpoint);
+	tcase_add_test(tc, a_slow_checkpoint_is_followed_by_a_pause);
+	tcase_add_test(tc, failing_checkpoints_become_rare);
+	tcase_add_test(tc, a_long_tail_does_not_stay_in_memory);
 }
 
 int main(void)

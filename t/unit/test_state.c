@@ -468,6 +468,70 @@ START_TEST(the_counts_tell_which_layers_only_add)
 }
 END_TEST
 
+/* Thousands of commits, some of them taken back: each is found at its place, and none that is not there. */
+START_TEST(commits_are_found_by_id)
+{
+	enum { N = 2000 };
+	struct og_ulid parent = GENESIS;
+	struct og_table_change t = { .type = 1, .version = 2, .body = OG_NO_BODY };
+
+	for (unsigned i = 0; i < N; i++) {
+		t.version = i + 2;
+		if (i % 7 == 0) {
+			/* A batch that is undone, larger than what the table has room for at times. */
+			struct og_ulid p = parent;
+			struct og_table_change u = t;
+
+			ck_assert_int_eq(og_state_begin(s, &err), 0);
+			for (unsigned k = 0; k < 60; k++) {
+				u.version = i + k + 2;
+				ck_applies(commit(20000 + k, MAIN, p, i + k + 2, &u, 1));
+				p = id(20000 + k);
+			}
+			og_state_rollback(s);
+			ck_assert_ptr_null(og_state_commit_find(s, &p));
+		}
+		ck_applies(commit(100 + i, MAIN, parent, i + 2, &t, 1));
+		parent = id(100 + i);
+		obj.seq++;
+	}
+	ck_assert_uint_eq(s->ncommits, N + 1);
+	for (unsigned i = 0; i < N; i++) {
+		struct og_ulid want = id(100 + i), none = id(20000 + i);
+
+		ck_assert_ptr_eq(og_state_commit_find(s, &want), &s->commits[i + 1]);
+		ck_assert_ptr_null(og_state_commit_find(s, &none));
+	}
+	ck_assert_ptr_eq(og_state_commit_find(s, &(struct og_ulid[]){ GENESIS }[0]), &s->commits[0]);
+}
+END_TEST
+
+/* What a checkpoint writes of them takes room for those alone, however many there are. */
+START_TEST(recent_commits_are_those_after)
+{
+	struct og_ulid parent = GENESIS;
+	struct og_table_change t = { .type = 1, .body = OG_NO_BODY };
+	struct og_placed_record *recs;
+	size_t n;
+
+	for (unsigned i = 0; i < 5000; i++) {
+		t.version = i + 2;
+		ck_applies(commit(100 + i, MAIN, parent, i + 2, &t, 1));
+		parent = id(100 + i);
+		obj.seq += i % 2;	/* two in an object */
+	}
+	ck_assert_int_eq(og_state_recent(s, &arena, obj.seq - 11, &recs, &n, &err), 0);
+	ck_assert_uint_eq(n, 20);
+	ck_assert_uint_lt(arena.total, 50 * sizeof(*recs));
+	ck_assert_int_eq(og_ulid_cmp(&recs[19].rec.id, &parent), 0);
+	ck_assert_uint_eq(recs[0].seq, obj.seq - 10);
+	ck_assert_int_eq(og_state_recent(s, &arena, obj.seq, &recs, &n, &err), 0);
+	ck_assert_uint_eq(n, 0);
+	ck_assert_int_eq(og_state_recent(s, &arena, 0, &recs, &n, &err), 0);
+	ck_assert_uint_eq(n, 5000);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("state");
@@ -476,6 +540,7 @@ int main(void)
 	int failed;
 
 	tcase_add_checked_fixture(tc, setup, teardown);
+	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, commits);
 	tcase_add_test(tc, branches);
 	tcase_add_test(tc, merges);
@@ -486,6 +551,8 @@ int main(void)
 	tcase_add_test(tc, relayering_keeps_what_lies_above_and_sharing);
 	tcase_add_test(tc, a_fold_leaves_what_need_not_be_written_again);
 	tcase_add_test(tc, the_counts_tell_which_layers_only_add);
+	tcase_add_test(tc, commits_are_found_by_id);
+	tcase_add_test(tc, recent_commits_are_those_after);
 	suite_add_tcase(suite, tc);
 	sr = srunner_create(suite);
 	srunner_run_all(sr, CK_ENV);
