@@ -49,7 +49,8 @@ struct job {
 	void *token;
 	struct og_seg *keep;		/* segments below the folded part */
 	uint32_t nkeep;
-	uint64_t stack_rows;	/* live ones of the whole stack */
+	uint64_t stack_rows;		/* live ones of the whole stack */
+	bool must_be_plain;		/* else the whole stack is folded */
 	int out_fd;
 	struct og_seg seg;
 	struct og_buf about;		/* struct og_wire_about, as it came; also of a description */
@@ -705,6 +706,26 @@ static int store_fold(struct job *j, struct og_error *err)
 	return 0;
 }
 
+/* The layers above the kept ones change rows of these: another job takes this one's place. */
+static void fold_wholly(struct job *j)
+{
+	struct og_layer *top = j->layers[j->nlayers - 1].layer;
+	struct job *all = job_new(j->sd, OG_JOB_FOLD, j->type_id, &j->err);
+
+	if (!all || take_layers(all, top, 0, &j->err) < 0) {
+		if (all)
+			job_free(all);
+		job_end(j);
+		return;
+	}
+	all->schema = j->schema;
+	all->stack_rows = j->stack_rows;
+	all->fold_done = j->fold_done;
+	all->token = j->token;
+	j->fold_done = NULL;
+	job_end(j);
+}
+
 static int take_about(struct job *j, int fd, uint64_t size, struct og_error *err)
 {
 	struct og_slice map;
@@ -829,6 +850,10 @@ static void on_built_end(struct job *j, const struct og_wire_built *w)
 		return;
 	}
 	j->seg.rows = w->rows;
+	if (j->must_be_plain && !fold_is_plain(j)) {
+		fold_wholly(j);
+		return;
+	}
 	if (j->out_fd < 0)
 		og_error_set(&j->err, OG_ERR_INTERNAL, "the builder folded nothing");
 	if (j->err.code < 0 || store_fold(j, &j->err) < 0)
@@ -899,6 +924,7 @@ void job_fold(void *arg, struct og_journal *jr, const struct og_fold_job *f, og_
 	}
 	j->schema = f->schema;
 	j->stack_rows = f->rows;
+	j->must_be_plain = f->full;
 	if (take_layers(j, top, keep, &err) < 0 || keep_layers(j, top, keep, &err) < 0) {
 		job_free(j);
 		done(token, true, NULL, 0);

@@ -115,43 +115,43 @@ bool og_layer_plain(const struct og_layer *top)
 	return true;
 }
 
-/* A plain stack, wholly: from the lowest small segment on, if there is another. */
-static uint32_t keep_full(const struct og_layer *top)
+/* The depth at which the small plain segments on top of this one, itself included, end. */
+static uint32_t below_small(const struct og_layer *l)
 {
-	uint32_t small = 0, first = 0;
-
-	for (const struct og_layer *l = top; l; l = l->below)
-		if (l->seg.bytes < OG_LAYER_SMALL) {
-			small++;
-			first = l->depth;
-		}
-	return small > 1 ? first - 1 : top->depth;
-}
-
-/* A plain stack, in passing: the small segments at its top, once there are so many. */
-static uint32_t keep_plain(const struct og_layer *top)
-{
-	const struct og_layer *l = top;
-
 	while (l && l->seg.bytes < OG_LAYER_SMALL)
 		l = l->below;
-	return top->depth - (l ? l->depth : 0) < SMALL_MANY ? top->depth : l ? l->depth : 0;
+	return l ? l->depth : 0;
+}
+
+static uint32_t keep_plain(const struct og_layer *top, bool full)
+{
+	uint32_t keep = below_small(top);
+
+	return top->depth - keep < (full ? 2 : SMALL_MANY) ? top->depth : keep;
+}
+
+/* The highest layer below which, itself included, all is plain. */
+static const struct og_layer *plain_prefix(const struct og_layer *top)
+{
+	const struct og_layer *prefix = top;
+
+	for (; top; top = top->below)
+		if (top->in_log || !top->seg.plain)
+			prefix = top->below;
+	return prefix;
 }
 
 uint32_t og_layer_keep(const struct og_layer *top, bool full)
 {
-	const struct og_layer *prefix = top, *l;
+	const struct og_layer *prefix = plain_prefix(top), *l;
 	uint64_t above = 0, bytes = 0;
 
 	if (!top)
 		return 0;
-	if (og_layer_plain(top))
-		return full ? keep_full(top) : keep_plain(top);
+	if (prefix == top)
+		return keep_plain(top, full);
 	if (full)
-		return 0;
-	for (l = top; l; l = l->below)
-		if (l->in_log || !l->seg.plain)
-			prefix = l->below;
+		return below_small(prefix);
 	for (l = top; l != prefix; l = l->below)
 		above += og_layer_bytes(l);
 	for (l = prefix; l; l = l->below)

@@ -195,9 +195,10 @@ bool og_layer_plain(const struct og_layer *top);
 /*
  * How many layers of a stack, base up, a fold should leave as they are; the depth of the stack: nothing is to be done. Those above become one.
  * What changes rows is folded into the rest once it exceeds an eighth of that; layers that only add are gathered in segments
- * of OG_LAYER_SMALL bytes and more, their sizes falling by factors of 8. `full`: until the stack is plain and at most one segment is small.
+ * of OG_LAYER_SMALL bytes and more, their sizes falling by factors of 8. `full`: as many as there can be in a stack that is plain and has at most
+ * one small segment at its top; where the fold of the others turns out to change rows, none.
  */
-#define OG_LAYER_SMALL (32u * OG_MIB)
+#define OG_LAYER_SMALL (8u * OG_MIB)
 uint32_t og_layer_keep(const struct og_layer *top, bool full);
 uint64_t og_layer_bytes(const struct og_layer *l);	/* of this one alone */
 

@@ -388,24 +388,24 @@ START_TEST(a_fold_leaves_what_need_not_be_written_again)
 		{ "P", { 1 }, 1, 1 },
 		{ "L", { 1 }, 0, 0 },
 		{ "C", { 1 }, 0, 0 },
-		{ "PL", { 80, 10 }, 1, 0 },
-		{ "PL", { 79, 10 }, 0, 0 },		/* over an eighth */
-		{ "PC", { 80, 10 }, 2, 0 },		/* one segment over another: nothing to gain */
-		{ "PC", { 79, 10 }, 0, 0 },
-		{ "PCL", { 80, 5, 5 }, 1, 0 },
-		{ "PPPPL", { 64, 64, 64, 64, 1 }, 4, 0 },	/* a load's segments stay together */
-		{ "PPPPL", { 64, 64, 64, 64, 33 }, 0, 0 },
-		{ "PPPL", { 64, 64, 4, 1 }, 2, 0 },	/* but for a small one */
-		{ "PPPL", { 64, 64, 8, 1 }, 3, 0 },
-		{ "PPPL", { 64, 6, 4, 1 }, 1, 0 },
-		{ "PCPL", { 80, 1, 1, 1 }, 1, 0 },
+		{ "PL", { 80, 10 }, 1, 1 },
+		{ "PL", { 79, 10 }, 0, 1 },		/* over an eighth */
+		{ "PC", { 80, 10 }, 2, 1 },		/* one segment over another: nothing to gain */
+		{ "PC", { 79, 10 }, 0, 1 },
+		{ "PCL", { 80, 5, 5 }, 1, 1 },
+		{ "PPPPL", { 16, 16, 16, 16, 1 }, 4, 4 },	/* a load's segments stay together */
+		{ "PPPPL", { 16, 16, 16, 16, 9 }, 0, 4 },
+		{ "PPPL", { 64, 64, 4, 1 }, 2, 2 },	/* but for a small one */
+		{ "PPPL", { 64, 64, 8, 1 }, 3, 3 },
+		{ "PPPL", { 64, 6, 4, 1 }, 1, 1 },
+		{ "PCPL", { 80, 1, 1, 1 }, 1, 1 },
 		{ "PP", { 1, 1 }, 2, 0 },
 		{ "PP", { 64, 64 }, 2, 2 },
 		{ "PPP", { 64, 1, 64 }, 3, 3 },
 		{ "PPP", { 64, 1, 1 }, 3, 1 },
-		{ "PPPPPPPP", { 31, 1, 1, 1, 1, 1, 1, 1 }, 0, 0 },
-		{ "PPPPPPPPP", { 32, 1, 1, 1, 1, 1, 1, 1, 1 }, 1, 1 },
-		{ "PPPPPPPP", { 32, 1, 1, 1, 1, 1, 1, 1 }, 8, 1 },
+		{ "PPPPPPPP", { 7, 1, 1, 1, 1, 1, 1, 1 }, 0, 0 },
+		{ "PPPPPPPPP", { 8, 1, 1, 1, 1, 1, 1, 1, 1 }, 1, 1 },
+		{ "PPPPPPPP", { 8, 1, 1, 1, 1, 1, 1, 1 }, 8, 1 },
 	};
 
 	ck_assert_uint_eq(og_layer_keep(NULL, true), 0);
