@@ -363,6 +363,7 @@ struct request {
 	uint64_t offset, want, limit;
 	bool settle;
 	bool dead;			/* will not arrive any more */
+	bool lasting;			/* no repetition will tell */
 	int code;			/* what the store says */
 	uint64_t size;
 	char **keys;			/* delete of many; answer of a list */
@@ -387,13 +388,14 @@ enum fault {
 	DENIED,			/* nothing happened, for sure */
 	SLOW,
 	STALE_LIST,		/* as it was some time ago */
+	NO_FSYNC,		/* a directory's: the name is there, and its folder could not be synced */
 	NFAULTS,
 };
 
 const char *sim_fault_name(unsigned kind)
 {
 	static const char *const names[] = { "fine", "refused", "lost before", "lost after", "late", "twice", "busy", "false 412",
-					     "denied", "slow", "stale list" };
+					     "denied", "slow", "stale list", "no fsync" };
 
 	return kind < OG_COUNT(names) ? names[kind] : NULL;
 }
@@ -427,6 +429,7 @@ static void answer(struct request *r, int code)
 	if (code < 0) {
 		og_error_set(&err, code, "simulated store: %s of '%s': %s", og_store_op_name(r->op), r->key, sim_fault_name(r->fault));
 		res.err = &err;
+		res.lasting = r->lasting;
 	} else if (r->op == OG_STORE_GET && !r->settle) {
 		res.body = og_slice(r->bytes, r->len);
 		res.size = r->size;
@@ -591,6 +594,10 @@ static void run_arrive(void *arg)
 		r->code = effect(r);
 		if (r->fault == TWICE)
 			r->code = effect(r);
+		if (r->fault == NO_FSYNC && r->code == 0) {
+			r->code = OG_ERR_UNKNOWN;
+			r->lasting = true;
+		}
 		if (r->answer_after != UINT64_MAX) {
 			sim_at(now + r->answer_after, run_answer, r);
 			return;
@@ -611,7 +618,7 @@ static enum fault choose(struct request *r)
 {
 	static const enum fault s3[] = { REFUSED, LOST_BEFORE, LOST_AFTER, LOST_AFTER, LATE, LATE, TWICE, BUSY, FALSE_412, DENIED, SLOW,
 					 STALE_LIST };
-	static const enum fault dir[] = { DENIED, SLOW, SLOW };
+	static const enum fault dir[] = { DENIED, DENIED, SLOW, SLOW, SLOW, NO_FSYNC };
 	struct sim_bucket *b = r->bucket;
 	enum fault f;
 
@@ -623,7 +630,7 @@ static enum fault choose(struct request *r)
 	if (r->op == OG_STORE_LIST && !b->directory && sim_rand(2))
 		f = STALE_LIST;
 	if ((f == FALSE_412 && r->op != OG_STORE_PUT_ABSENT) || (f == STALE_LIST && r->op != OG_STORE_LIST) ||
-	    (f == TWICE && r->op == OG_STORE_LIST))
+	    (f == TWICE && r->op == OG_STORE_LIST) || (f == NO_FSYNC && r->op != OG_STORE_PUT_ABSENT))
 		return FINE;
 	return f;
 }
@@ -670,6 +677,7 @@ static void depart(struct request *r)
 	case FINE:
 	case TWICE:
 	case STALE_LIST:
+	case NO_FSYNC:
 	case NFAULTS:
 		break;
 	}

@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/num.h"
 #include "journal/journal.h"
 #include "net/http_client.h"
@@ -807,6 +808,7 @@ int main(int argc, char **argv)
 		else if (!strcmp(argv[i], "--at"))
 			(void)og_parse_u64(og_slice_str(argv[i + 1]), &only_at);
 	}
+	og_log_init("test_s3_faults", OG_LOG_ERROR, false);
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, every_fault_at_every_request);
 	suite_add_tcase(s, tc);
