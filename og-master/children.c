@@ -285,6 +285,7 @@ static void put_settings(const struct child *c, struct og_buf *b)
 		{ "idle_timeout", NULL, o->idle_timeout },
 		{ "query_timeout", NULL, o->query_timeout },
 		{ "query_memory", NULL, o->query_memory },
+		{ "image_memory", NULL, o->image_memory ? o->image_memory : og_proc_memory() / 2 },
 		{ "inflight_max", NULL, o->inflight_max },
 		{ "bytes_max", NULL, o->bytes_max },
 		{ "cache_dir", m->cache_dir, 0 },

@@ -34,6 +34,7 @@ const char options_usage[] =
 	"      --idle-timeout <SECONDS>    For an idle connection [default: 75]\n"
 	"      --query-timeout <SECONDS>   For one query [default: 60]\n"
 	"      --query-memory <BYTES>      For one query; K, M, G and T are understood [default: 1G]\n"
+	"      --image-memory <BYTES>      For the graph in memory, of all processes; K, M, G and T are understood [default: half of the memory]\n"
 	"      --drain-timeout <SECONDS>   For running requests when the server stops [default: 30]\n"
 	"      --stuck-timeout <SECONDS>   Before a process that stands still is replaced [default: 30]\n"
 	"      --cache-dir <DIR>           What was fetched from S3 is kept here [default: /var/cache/omnigraph or ~/.cache/omnigraph]\n"
@@ -62,6 +63,7 @@ struct option_row {
 #define NUMBER(name, env, field, otherwise, min, max) { name, env, OPTION_NUMBER, AT(field), otherwise, min, max }
 #define SIZE(name, env, field, otherwise, min) { name, env, OPTION_SIZE, AT(field), otherwise, min, INT64_MAX }
 #define DAY 86400u
+#define IMAGE_MEMORY_MIN 1048576u	/* below, nothing of a graph would fit */
 
 static const struct option_row option_rows[] = {
 	TEXT("target", NULL, target),
@@ -77,6 +79,7 @@ static const struct option_row option_rows[] = {
 	NUMBER("idle-timeout", "OMNIGRAPH_IDLE_TIMEOUT", idle_timeout, 75, 1, DAY),
 	NUMBER("query-timeout", "OMNIGRAPH_QUERY_TIMEOUT", query_timeout, 60, 1, DAY),
 	SIZE("query-memory", "OMNIGRAPH_QUERY_MEMORY", query_memory, 1073741824, 1),
+	SIZE("image-memory", "OMNIGRAPH_IMAGE_MEMORY", image_memory, 0, IMAGE_MEMORY_MIN),
 	NUMBER("drain-timeout", NULL, drain_timeout, 30, 0, DAY),
 	NUMBER("stuck-timeout", NULL, stuck_timeout, 30, 3, DAY),
 	NUMBER("workers", "OMNIGRAPH_WORKERS", workers, 0, 1, 128),
@@ -128,6 +131,8 @@ static enum options_end wrong(struct parser *p, const char *what, const char *ar
 
 static enum options_end take_value(struct parser *p, const struct option_row *row, const char *arg, const char *value)
 {
+	uint64_t v;
+
 	switch (row->kind) {
 	case OPTION_FLAG:
 		if (value)
@@ -145,7 +150,10 @@ static enum options_end take_value(struct parser *p, const struct option_row *ro
 			return wrong(p, "a value is required for", arg);
 		if (parse_number(row, value, field(p->o, row)))
 			return OPTIONS_RUN;
-		og_error_set(p->err, OG_ERR_BAD, "invalid value '%s' for '--%s'", value, row->name);
+		if (row->min > 1 && og_parse_size(og_slice_str(value), &v) && v < row->min)
+			og_error_set(p->err, OG_ERR_BAD, "invalid value '%s' for '--%s': at least %llu", value, row->name, (unsigned long long)row->min);
+		else
+			og_error_set(p->err, OG_ERR_BAD, "invalid value '%s' for '--%s'", value, row->name);
 		return OPTIONS_WRONG;
 	}
 	return OPTIONS_RUN;

@@ -16,6 +16,7 @@ struct options {
 	bool unauthenticated, follow, allow_degraded, require_all_graphs;
 	uint64_t header_timeout, body_timeout, idle_timeout, query_timeout; /* seconds */
 	uint64_t query_memory, cache_bytes;				    /* bytes; cache 0: none, UINT64_MAX: by the machine */
+	uint64_t image_memory;						    /* bytes; 0: half of the memory there is */
 	uint64_t workers;						    /* 0: by the machine */
 	uint64_t max_staleness_ms, poll_ms;
 	uint64_t drain_timeout, stuck_timeout; /* seconds */

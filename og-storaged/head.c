@@ -111,13 +111,13 @@ struct content *content_of(struct storaged *sd, const struct og_table *t, const 
 
 /* ---- bases ---- */
 
-static void base_free(struct base *b)
+static void base_free(struct storaged *sd, struct base *b)
 {
 	if (!b)
 		return;
 	for (size_t i = 0; b->contents && i < b->state->ntables; i++)
-		if (b->contents[i])
-			b->contents[i]->bases--;
+		if (b->contents[i] && --b->contents[i]->bases == 0)
+			images_stale(sd, b->contents[i]);
 	og_branch_unref(b->state);
 	free(b->contents);
 	free(b->keys);
@@ -149,7 +149,7 @@ static struct base *base_make(struct storaged *sd, const struct og_branch *br, b
 		struct content *c = content_of(sd, &br->tables[i], br->schema);
 
 		if (!c) {
-			base_free(b);
+			base_free(sd, b);
 			og_error_nomem(err);
 			return NULL;
 		}
@@ -200,7 +200,7 @@ static struct base *base_renew(struct storaged *sd, const struct og_branch *br, 
 
 			images_prebuild(sd, old, b);
 			*p = old->next;
-			base_free(old);
+			base_free(sd, old);
 			break;
 		}
 	b->next = sd->bases;
@@ -391,7 +391,7 @@ static void renew_old_bases(struct storaged *sd)
 			for (p = &sd->bases; *p != b; p = &(*p)->next)
 				;
 			*p = b->next;
-			base_free(b);
+			base_free(sd, b);
 			push_reopen(sd, &id);
 		} else if (base_is_old(b) && base_renew(sd, br, &err)) {
 			push_reopen(sd, &id);
@@ -654,7 +654,7 @@ static void on_snapshot(void *arg, const struct og_branch *state, const struct o
 		return;
 	}
 	answer_head(o, b, false);
-	base_free(b);
+	base_free(o->sd, b);
 }
 
 static void open_commit(struct opener *o)
@@ -946,7 +946,7 @@ void graph_close(struct storaged *sd)
 		struct base *b = sd->bases;
 
 		sd->bases = b->next;
-		base_free(b);
+		base_free(sd, b);
 	}
 	while (sd->contents) {
 		struct content *c = sd->contents;

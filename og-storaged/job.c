@@ -16,8 +16,6 @@
 #define RETRY_MS 20
 #define PART_SHIFT 20		/* rows of an image part, as in image/image.h */
 
-enum { IMG_IDS = 1, IMG_IDX = 2 };
-
 struct job_layer {
 	struct og_layer *layer;		/* counted */
 	int fd;				/* a segment's file, or -1 */
@@ -351,11 +349,11 @@ static int need_nodes(struct job *j, const struct og_wire_hash128 *key, struct o
 	for (uint32_t i = 0; i <= parts && c->rows; i++) {
 		struct og_wire_image k = { .type_id = c->type_id, .what = i < parts ? IMG_IDS : IMG_IDX, .part = i < parts ? i : 0,
 					   .content = c->key };
-		struct image *img = image_want(sd, &k, true, err);
+		struct image *img = image_want(sd, &k, err);
 
 		if (!img)
 			return err->code;
-		img->used = ++sd->clock;
+		room_use(&sd->room, &img->item);
 		if (img->fd < 0)
 			all = 0;
 	}
@@ -367,7 +365,7 @@ bool jobs_need(const struct storaged *sd, const struct og_wire_image *k)
 	if (k->what != IMG_IDS && k->what != IMG_IDX)
 		return false;
 	for (const struct job *j = sd->jobs; j; j = j->next)
-		if (!j->sent && (same_hash(&j->src, &k->content) || same_hash(&j->dst, &k->content)))
+		if (same_hash(&j->src, &k->content) || same_hash(&j->dst, &k->content))
 			return true;
 	return false;
 }
@@ -375,7 +373,7 @@ bool jobs_need(const struct storaged *sd, const struct og_wire_image *k)
 static int send_image(struct job *j, struct peer *b, uint8_t role, const struct og_wire_image *k, uint32_t index, struct og_error *err)
 {
 	struct image *img = image_find(j->sd, k);
-	struct og_wire_range range = { .index = index, .len = img ? img->bytes : 0 };
+	struct og_wire_range range = { .index = index, .len = img ? img->item.bytes : 0 };
 	struct og_wire_input in = { .job = j->id, .role = role, .key = *k, .ranges = &range, .nranges = 1 };
 	struct og_buf buf = { 0 };
 	int rc;

@@ -5,14 +5,12 @@
 
 #include <malloc.h>
 #include <stdlib.h>
-#include <sys/sysinfo.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/sha256.h"
 #include "proc/lock.h"
-#define FDS_MAX 65536u		/* an image is a descriptor */
 
 static int on_channel(void *arg, struct og_child_peer *p, struct og_error *err)
 {
@@ -73,13 +71,17 @@ static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
 	values[6] = sd->delta_puts;
 	if (sd->cache)
 		og_cache_stats(sd->cache, &cs);
-	og_put_u32(b, OG_COUNT(names) + 2 + OG_STORE_NOPS + CACHE_STATS);
+	og_put_u32(b, OG_COUNT(names) + 4 + OG_STORE_NOPS + CACHE_STATS);
 	for (size_t i = 0; i < OG_COUNT(names); i++) {
 		og_put_str(b, names[i]);
 		og_put_u64(b, values[i]);
 	}
 	og_put_str(b, "image_bytes");
-	og_put_u64(b, sd->image_bytes);
+	og_put_u64(b, sd->room.bytes);
+	og_put_str(b, "image_limit");
+	og_put_u64(b, sd->room.budget);
+	og_put_str(b, "images_evicted");
+	og_put_u64(b, sd->evicted);
 	for (int i = 0; i < OG_STORE_NOPS; i++) {
 		char name[40];
 
@@ -125,19 +127,6 @@ static int read_settings(struct storaged *sd, struct og_error *err)
 	return og_ulid_new(&sd->ids, &sd->host, err);
 }
 
-/* Half of what there is, at most; a container's limit is og-master's to know. */
-static void set_budget(struct storaged *sd)
-{
-	struct sysinfo si;
-
-	sd->image_budget = og_child_setting_u64(&sd->child, "image_bytes", 0);
-	if (!sd->image_budget && sysinfo(&si) == 0)
-		sd->image_budget = (uint64_t)si.totalram * si.mem_unit / 2;
-	if (!sd->image_budget)
-		sd->image_budget = 1024ull * OG_MIB;
-	sd->image_fds_max = og_fd_raise_limit(FDS_MAX) / 2;
-}
-
 static void finish(struct storaged *sd)
 {
 	peers_free(sd);
@@ -166,7 +155,7 @@ int main(int argc, char **argv)
 	sd->page_fd = -1;
 	if (og_child_start(&sd->child, argc, argv, &ops, sd, &err) < 0 || read_settings(sd, &err) < 0 || delta_new(sd, &err) < 0)
 		return og_child_abort(&sd->child, &err);
-	set_budget(sd);
+	images_init(sd);
 	/* A commit's buffers come and go: given back to the system each time, every page of them would be faulted in anew. */
 	mallopt(M_MMAP_THRESHOLD, 4 * OG_MIB);
 	mallopt(M_TRIM_THRESHOLD, 16 * OG_MIB);

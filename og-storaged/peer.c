@@ -41,6 +41,7 @@ static const struct og_ipc_rule worker_rules[] = {
 	{ OG_IPC_GRAPH_OPEN, OG_IPC_RUNNING, on_graph_open },
 	{ OG_IPC_CATCH_UP, OG_IPC_RUNNING, on_catch_up },
 	{ OG_IPC_IMAGE_GET, OG_IPC_RUNNING, on_image_get },
+	{ OG_IPC_IMAGE_DONE, OG_IPC_RUNNING, on_image_done },
 	{ OG_IPC_SEGMENT_PUT, OG_IPC_RUNNING, on_segment_put },
 	{ OG_IPC_COMMIT, OG_IPC_RUNNING, on_commit },
 };
@@ -69,7 +70,7 @@ static void peer_free(struct peer *p)
 			*at = p->next;
 			break;
 		}
-	images_forget_peer(p->sd, p);
+	asks_forget_peer(p->sd, p);
 	og_chan_free(p->chan);
 	free(p);
 }
@@ -87,6 +88,11 @@ static void on_closed(void *arg, struct og_chan *c, const struct og_error *why)
 	/* In direct mode we are there for the operator alone. */
 	if (operator)
 		event_base_loopbreak(sd->child.base);
+}
+
+void peer_close(struct peer *p)
+{
+	peer_free(p);
 }
 
 static int rules_of(enum og_role role, const struct og_ipc_rule **rules, size_t *n)

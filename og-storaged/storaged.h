@@ -9,7 +9,8 @@
  * bell.c     the pages that tell workers whether there is anything new
  * write.c    commits, segments, init, maintenance
  * segments.c segments of the store, by way of the host's cache
- * images.c   the cache of images, requests for them
+ * images.c   the cache of images, what goes when it is too much (room.c: the sums)
+ * asks.c     requests for images
  * job.c      the builder's jobs: inputs, outputs, folding
  * delta.c    the Delta Lake log of each type, after checkpoints
  *
@@ -24,11 +25,14 @@
 #include "ipc/wire.h"
 #include "journal/journal.h"
 #include "proc/lock.h"
+#include "room.h"
 #include "store/cache.h"
 #include "store/store.h"
 
 struct storaged;
 struct job;
+
+enum { IMG_IDS = 1, IMG_IDX = 2, IMG_COL = 3, IMG_ADJ = 4 };	/* image numbers, as builder and workers know them */
 
 struct peer {
 	struct storaged *sd;
@@ -37,6 +41,7 @@ struct peer {
 	enum og_role role;
 	uint32_t index;
 	bool bell_sent;
+	unsigned drops;			/* open IMAGE_DROPs */
 	struct peer *next;
 };
 
@@ -72,11 +77,11 @@ struct recent {
 };
 
 struct image {
+	struct room_item item;		/* first: room.c's pointer is ours */
 	struct og_wire_image key;
 	struct og_buf key_bytes;	/* the map's key */
-	int fd;				/* -1: being built */
-	uint64_t bytes, used;
-	struct waiting *waiting;
+	int fd;				/* -1: not here */
+	bool building;			/* a job makes it */
 	struct image *next;
 };
 
@@ -116,8 +121,14 @@ struct storaged {
 	struct event *poll;
 	struct og_map images;
 	struct image *image_list;
-	uint64_t image_bytes, image_budget;
-	unsigned image_fds, image_fds_max;
+	struct room room;
+	struct og_map sizes;		/* what images of a type took, by what they are */
+	uint64_t evicted;
+	struct claim *claims;		/* queries that ask for images, oldest first */
+	struct ask *asks;		/* in the order of their claims */
+	uint64_t blocked_order, blocked_ms, blocked_evicted;	/* claim whose turn it was without room; since; images gone until then */
+	uint64_t forced_order;		/* claim that may go beyond the budget */
+	struct event *room_timer;
 	struct job *jobs;
 	uint32_t next_job;
 	uint64_t next_send;
@@ -140,6 +151,7 @@ int store_open(struct storaged *sd, struct og_error *err);
 /* peer.c */
 int peer_add(struct storaged *sd, struct og_child_peer *p, struct og_error *err);
 void peers_free(struct storaged *sd);
+void peer_close(struct peer *p);		/* it has done what it must not; frees it */
 struct peer *peer_builder(struct storaged *sd);	/* NULL: none is connected */
 struct peer *peer_find(struct storaged *sd, uint64_t id);	/* NULL: it has gone */
 
@@ -184,22 +196,46 @@ void segment_keep(struct storaged *sd, const struct og_seg *seg, int fd);
 void segment_keep_bytes(struct storaged *sd, const struct og_sha256 *sha256, struct og_slice bytes, void (*done)(void *arg), void *arg);
 
 /* images.c */
-int on_image_get(void *arg, struct og_ipc_msg *m, struct og_error *err);
+void images_init(struct storaged *sd);		/* the budget, from the settings */
 void images_free(struct storaged *sd);
 struct image *image_find(struct storaged *sd, const struct og_wire_image *k);
-/* Cached, or asked of the builder when `build`; NULL: no memory. */
-struct image *image_want(struct storaged *sd, const struct og_wire_image *k, bool build, struct og_error *err);
+/* Found or made, not here and not asked of the builder. NULL: no memory. */
+struct image *image_note(struct storaged *sd, const struct og_wire_image *k, struct og_error *err);
+/* Forgets those that are not here, not on their way and not asked for. */
+void images_sweep(struct storaged *sd);
+/* Asks the builder for it, unless it is here or on its way. */
+int image_build(struct storaged *sd, struct image *i, struct og_error *err);
+/* Both; room is not asked about. NULL: it cannot be. */
+struct image *image_want(struct storaged *sd, const struct og_wire_image *k, struct og_error *err);
+uint64_t image_size(struct storaged *sd, const struct og_wire_image *k);	/* bytes, about */
+/* Bytes, about, that building it will take: itself and, for edges, what is missing of the nodes. */
+uint64_t image_cost(struct storaged *sd, const struct og_wire_image *k);
 /* The builder's answers. fd is taken over. */
 void image_built(struct storaged *sd, const struct og_wire_image *k, int fd, uint64_t bytes);
 void image_failed(struct storaged *sd, const struct og_wire_image *k, const struct og_error *err);
-void images_forget_peer(struct storaged *sd, const struct peer *p);
-/* Builds for the new contents what exists for the old ones, then calls done. */
+/* No live branch consists of it any more: its images go first. */
+void images_stale(struct storaged *sd, const struct content *c);
+/* Builds for the new contents what exists for the old ones, as far as there is room. */
 void images_prebuild(struct storaged *sd, const struct base *old, const struct base *new);
+
+/* asks.c */
+int on_image_get(void *arg, struct og_ipc_msg *m, struct og_error *err);
+int on_image_done(void *arg, struct og_ipc_msg *m, struct og_error *err);
+void asks_free(struct storaged *sd);
+bool asks_for(const struct storaged *sd, const struct image *i);
+/* The claim whose turn it is, if it is of this worker; else 0. */
+uint32_t asks_turn(const struct storaged *sd, const struct peer *p);
+void asks_answer(struct storaged *sd, struct image *i);	/* it is here */
+void asks_fail(struct storaged *sd, const struct image *i, const struct og_error *err);
+void asks_forget_peer(struct storaged *sd, const struct peer *p);
+/* Goes on with what now can. */
+void asks_admit(struct storaged *sd);
+void room_soon(struct storaged *sd, unsigned ms);	/* ... from the loop */
 
 /* job.c */
 int job_add(struct storaged *sd, const struct og_wire_image *want, struct og_error *err);
 void jobs_run(struct storaged *sd);
-/* Whether a job that is not at the builder yet waits for this image: giving it up would have it built for ever. */
+/* Whether a job waits for this image or reads it: giving it up would have it built for ever, or free nothing. */
 bool jobs_need(const struct storaged *sd, const struct og_wire_image *k);
 void jobs_free(struct storaged *sd);
 /*

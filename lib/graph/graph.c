@@ -118,6 +118,7 @@ void og_graph_free(struct og_graph *g)
 		next = s->next;
 		slot_free(s);
 	}
+	pin_fini(g);
 	unmap_bell(g);
 	free(g->uri);
 	free(g);
@@ -129,11 +130,13 @@ void og_graph_attach(struct og_graph *g, struct og_chan *chan)
 
 	g->chan = chan;
 	unmap_bell(g);	/* it sends its own, if there is one now */
-	/* What a new og-storaged knows as images and bases may differ: open again when asked. */
+	/* What a new og-storaged knows as images and bases may differ, and it does not count what its predecessor made: open again when asked. */
 	for (s = g->slots; s; s = s->next) {
 		slot_drop_state(s);
 		if (s->line)
 			s->line->reopen = true;
+		line_unref(s->line);
+		s->line = NULL;
 	}
 }
 
@@ -144,6 +147,7 @@ void og_graph_detach(struct og_graph *g)
 	struct slot *s;
 
 	/* The doorbell stays mapped: while it stands still, what is at hand is the newest, whoever else is there or not. */
+	pin_forget_drops(g);
 	g->chan = NULL;
 	graph_unavailable(&err);
 	/* Who is told may ask again at once, and so move slots: all are collected before. */
@@ -521,12 +525,6 @@ int og_graph_on_bell(struct og_graph *g, struct og_ipc_msg *m, struct og_error *
 	g->bell = p;
 	g->bell_of_host = kind == OG_BELL_HOST;
 	return 0;
-}
-
-int og_graph_on_image_drop(struct og_graph *g, struct og_ipc_msg *m, struct og_error *err)
-{
-	/* Images go with the last line that uses them; og-storaged learns it by the answer. Lines are few and short-lived. */
-	return og_chan_answer(g->chan, m->request, OG_IPC_DROPPED, NULL, -1, err);
 }
 
 void og_graph_stats(const struct og_graph *g, struct og_graph_stats *out)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/fd.h"
+#include "graph/pin.h"
 
 static void free_layers(struct og_line *l)
 {
@@ -26,6 +27,12 @@ void line_unref(struct og_line *l)
 {
 	if (!l || --l->refs > 0)
 		return;
+	if (l->next)
+		l->next->prev = l->prev;
+	if (l->prev)
+		l->prev->next = l->next;
+	else if (l->graph)
+		l->graph->lines = l->next;
 	for (uint32_t i = 0; i < l->ncommits; i++)
 		free(l->commits[i]);
 	free(l->commits);
@@ -154,6 +161,10 @@ struct og_line *line_new(struct og_graph *g, const struct og_wire_head *h, struc
 		direct |= h->types[i].nlayers > 0;
 	l->refs = 1;
 	l->graph = g;
+	l->next = g->lines;
+	if (l->next)
+		l->next->prev = l;
+	g->lines = l;
 	if (fill(l, h, direct, err) < 0) {
 		line_unref(l);
 		return NULL;
@@ -276,6 +287,32 @@ void og_snap_unref(struct og_snap *s)
 	free(s);
 }
 
+void line_pin(struct og_line *l, struct og_img *img)
+{
+	og_view_pin(l->base, img);
+	if (l->cur)
+		og_view_pin(l->cur, img);
+}
+
+void line_unpin(struct og_line *l, const struct og_img *img)
+{
+	const struct og_type *type = og_catalog_by_id(l->catalog, img->key.type_id);
+
+	if (og_view_has(l->base, img) && og_view_unpin(l->base, img) < 0)
+		return;
+	if (!l->cur || !type || !og_view_has(l->cur, img))
+		return;
+	if (__atomic_load_n(&l->cur->refs, __ATOMIC_ACQUIRE) > 1) {
+		struct og_view *copy = og_view_copy(l->cur);
+
+		if (!copy)
+			return;
+		og_view_unref(l->cur);
+		l->cur = copy;
+	}
+	og_view_share(l->cur, l->base, type->index);
+}
+
 void line_closure(const struct og_line *l, const struct og_need *needs, size_t n, bool *types)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -370,14 +407,6 @@ static int apply_commit(struct og_line *l, struct og_view *v, const struct tail_
 	return 0;
 }
 
-static bool subset(const struct og_line *l, const bool *a, const bool *b)
-{
-	for (uint32_t i = 0; i < l->catalog->ntypes; i++)
-		if (a[i] && !b[i])
-			return false;
-	return true;
-}
-
 /* A view with commits [from, to) applied on top of `v`, whose reference is taken over; a private copy if others read it. */
 static struct og_view *advance(struct og_line *l, struct og_view *v, uint32_t from, uint32_t to, const bool *types, struct og_error *err)
 {
@@ -403,16 +432,13 @@ struct og_view *line_view(struct og_line *l, uint32_t ncommits, const bool *type
 {
 	struct og_view *v;
 
-	if (l->cur && l->cur_n <= ncommits && subset(l, types, l->applied)) {
+	if (l->cur && l->cur_n <= ncommits && memcmp(types, l->applied, l->catalog->ntypes * sizeof(*types)) == 0) {
 		v = l->cur;
 		l->cur = NULL;
 		v = advance(l, v, l->cur_n, ncommits, l->applied, err);
 	} else {
-		/* A new type, or an older state: from the base again. Without a view nothing is applied, and of nothing more are the images here. */
-		if (!l->cur)
-			memset(l->applied, 0, l->catalog->ntypes * sizeof(*l->applied));
-		for (uint32_t i = 0; i < l->catalog->ntypes; i++)
-			l->applied[i] |= types[i];
+		/* Other types, or an older state: from the base again. */
+		memcpy(l->applied, types, l->catalog->ntypes * sizeof(*types));
 		v = og_view_copy(l->base);
 		if (!v)
 			og_error_nomem(err);

@@ -35,6 +35,7 @@ struct line_layers {
 struct og_line {
 	int refs;			/* of the loop's thread alone */
 	struct og_graph *graph;
+	struct og_line *prev, *next;	/* all of the graph */
 	struct og_catalog *catalog;
 	char *name;
 	struct og_ulid branch, base_commit;
@@ -61,12 +62,16 @@ void line_unref(struct og_line *l);
 int line_append(struct og_line *l, const struct og_wire_commit *c, struct og_error *err) OG_MUST_CHECK;
 /* The newest state, with one reference; it keeps the line. */
 struct og_snap *line_snap(struct og_line *l, struct og_error *err);
+/* An image for whoever of this state needs it. */
+void line_pin(struct og_line *l, struct og_img *img);
+/* Gives an image up: views that queries read keep it, later ones have it not. No memory: it stays. */
+void line_unpin(struct og_line *l, const struct og_img *img);
 /* Marks `types` (an array of flags like catalog->types) with what `needs` touch, closed under "an edge type needs its node types". */
 void line_closure(const struct og_line *l, const struct og_need *needs, size_t n, bool *types);
 /* Needs plus what applying the pending commits of the marked types takes. Heap array. */
 int line_needs(const struct og_line *l, uint32_t ncommits, const bool *types, const struct og_need *needs, size_t n, struct og_need **out, size_t *nout,
 	       struct og_error *err) OG_MUST_CHECK;
-/* The view at commit number ncommits with these types applied; images for it are pinned. Borrowed. */
+/* The view at commit number ncommits with exactly these types applied; images for it are pinned. Borrowed. */
 struct og_view *line_view(struct og_line *l, uint32_t ncommits, const bool *types, struct og_error *err);
 
 #endif

@@ -14,6 +14,7 @@
 struct fetch {
 	struct og_graph *graph;
 	struct og_img_key key;
+	uint32_t claim;			/* of the job that asked first */
 	/* Direct mode: one layer of one type. */
 	bool layer;
 	struct og_line *line;
@@ -29,8 +30,43 @@ struct pin_job {
 	og_view_cb cb;
 	void *arg;
 	bool doomed;			/* what it waits for does not come */
+	uint32_t claim;			/* its name to og-storaged; greater than those of older ones */
+	bool asked;			/* og-storaged knows it by that */
+	/* Images that og-storaged wants back, kept until this one has its view. */
+	struct og_img **keeps;
+	size_t nkeeps;
 	struct pin_job *next;
 };
+
+/* An IMAGE_DROP that is not answered yet. */
+struct drop {
+	struct og_graph *graph;		/* NULL: nobody waits for the answer any more */
+	uint32_t request;
+	unsigned left;			/* mappings that it waits for */
+	struct drop *next;
+};
+
+/* An image that some view here has mapped, and who wants to know when none has any more. */
+struct mapped {
+	struct og_graph *graph;		/* NULL: gone */
+	struct og_img *img;		/* not counted */
+	struct drop *drop;
+	struct og_buf key;
+	struct mapped *next;		/* of the same key */
+};
+
+/* Others may have their turn. A lost push costs them a moment. */
+static void claim_done(const struct pin_job *j)
+{
+	struct og_error err = { 0 };
+	struct og_buf b = { 0 };
+
+	if (!j->asked || !j->graph->chan)
+		return;
+	og_put_u32(&b, j->claim);
+	(void)og_chan_send(j->graph->chan, OG_IPC_IMAGE_DONE, &b, -1, &err);
+	og_buf_fini(&b);
+}
 
 static void job_end(struct pin_job *j, struct og_view *v, const struct og_error *err)
 {
@@ -41,7 +77,13 @@ static void job_end(struct pin_job *j, struct og_view *v, const struct og_error 
 			*p = j->next;
 			break;
 		}
+	claim_done(j);
 	j->cb(j->arg, v, err);
+	for (size_t i = 0; i < j->nkeeps; i++) {
+		line_unpin(j->snap->line, j->keeps[i]);
+		og_img_unref(j->keeps[i]);
+	}
+	free(j->keeps);
 	og_snap_unref(j->snap);
 	free(j->needs);
 	free(j);
@@ -113,17 +155,125 @@ static void fail_jobs_of(struct og_graph *g, const struct fetch *f, const struct
 	} while (found);
 }
 
+static void fail_claim(struct og_graph *g, uint32_t claim, const struct og_error *err)
+{
+	for (struct pin_job *j = g->jobs; j; j = j->next)
+		if (j->claim == claim) {
+			job_end(j, NULL, err);
+			return;
+		}
+}
+
+/* ---- images that are mapped ---- */
+
+/* One mapping less; with the last its IMAGE_DROP is answered. */
+static void drop_count(struct drop *d)
+{
+	struct og_graph *g = d->graph;
+	struct og_error err = { 0 };
+	struct drop **p;
+
+	if (--d->left > 0)
+		return;
+	if (g) {
+		for (p = &g->drops; *p != d; p = &(*p)->next)
+			;
+		*p = d->next;
+		/* Fails for want of memory alone: og-storaged then counts on. */
+		if (og_chan_answer(g->chan, d->request, OG_IPC_DROPPED, NULL, -1, &err) < 0)
+			og_log(OG_LOG_WARN, "image.drop", "why=\"%s\"", err.message);
+	}
+	free(d);
+}
+
+static void on_gone(void *arg)
+{
+	struct mapped *m = arg;
+	struct og_graph *g = m->graph;
+	struct og_map_entry *e = g ? og_map_find(&g->mapped, og_buf_view(&m->key)) : NULL;
+
+	if (e) {
+		struct mapped **p = (struct mapped **)&e->value;
+
+		while (*p != m)
+			p = &(*p)->next;
+		*p = m->next;
+		/* The map's key is one of those that have it. */
+		if (!e->value)
+			og_map_delete(&g->mapped, og_buf_view(&m->key));
+		else
+			e->key = og_buf_view(&((struct mapped *)(uintptr_t)e->value)->key);
+	}
+	if (m->drop)
+		drop_count(m->drop);
+	og_buf_fini(&m->key);
+	free(m);
+}
+
+static void put_key(struct og_buf *b, const struct og_img_key *k)
+{
+	og_wire_put_image(b, &(struct og_wire_image){ k->type_id, (uint8_t)k->what, k->prop_id, k->part, { k->content.hi, k->content.lo },
+						      { k->src.hi, k->src.lo }, { k->dst.hi, k->dst.lo } });
+}
+
+/* From now on it is known what is mapped. */
+static int note_mapped(struct og_graph *g, struct og_img *img, struct og_error *err)
+{
+	struct mapped *m = calloc(1, sizeof(*m));
+	struct og_map_entry *e = NULL;
+
+	if (m) {
+		put_key(&m->key, &img->key);
+		e = m->key.failed ? NULL : og_map_put(&g->mapped, og_buf_view(&m->key), NULL);
+	}
+	if (!e) {
+		if (m)
+			og_buf_fini(&m->key);
+		free(m);
+		return og_error_nomem(err);
+	}
+	m->graph = g;
+	m->img = img;
+	m->next = (struct mapped *)(uintptr_t)e->value;
+	e->value = (uintptr_t)m;
+	img->gone = on_gone;
+	img->gone_arg = m;
+	return 0;
+}
+
+void pin_forget_drops(struct og_graph *g)
+{
+	while (g->drops) {
+		struct drop *d = g->drops;
+
+		g->drops = d->next;
+		d->graph = NULL;
+	}
+}
+
+void pin_fini(struct og_graph *g)
+{
+	struct og_map_entry *e;
+
+	for (size_t i = 0; (e = og_map_next(&g->mapped, &i));)
+		for (struct mapped *m = (struct mapped *)(uintptr_t)e->value; m; m = m->next)
+			m->graph = NULL;
+	og_map_fini(&g->mapped);
+	while (g->lines) {
+		struct og_line *l = g->lines;
+
+		g->lines = l->next;
+		l->next = l->prev = NULL;
+		l->graph = NULL;
+	}
+}
+
 /* ---- images from og-storaged ---- */
 
 static void pin_everywhere(struct og_graph *g, struct og_img *img)
 {
-	for (struct pin_job *j = g->jobs; j; j = j->next) {
-		struct og_line *l = j->snap->line;
-
-		og_view_pin(l->base, img);
-		if (l->cur)
-			og_view_pin(l->cur, img);
-	}
+	for (struct pin_job *j = g->jobs; j; j = j->next)
+		line_pin(j->snap->line, img);
 }
 
 static int on_image(void *arg, struct og_ipc_msg *m, struct og_error *err)
@@ -135,7 +285,18 @@ static int on_image(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	fetch_remove(g, f);
 	if (m && m->type != OG_IPC_IMAGE)
 		return og_error_set(err, OG_ERR_PEER, "IMAGE_GET answered by %s", og_ipc_name(m->type));
+	/* There is no room for that query: others may ask for the same and get it. */
+	if (!m && (err->code == OG_ERR_TOO_LARGE || err->code == OG_ERR_UNAVAILABLE)) {
+		fail_claim(g, gone.claim, err);
+		retry_jobs(g);
+		return 0;
+	}
 	if (!m || og_img_open(m->fd, &gone.key, &img, err) < 0) {
+		fail_jobs_of(g, &gone, err);
+		return 0;
+	}
+	if (note_mapped(g, img, err) < 0) {
+		og_img_unref(img);
 		fail_jobs_of(g, &gone, err);
 		return 0;
 	}
@@ -147,10 +308,11 @@ static int on_image(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	return 0;
 }
 
-static bool fetching(const struct og_graph *g, const struct og_img_key *k)
+/* Whether somebody at least as old has asked: a younger one's turn comes later. */
+static bool fetching(const struct og_graph *g, const struct og_img_key *k, uint32_t claim)
 {
 	for (const struct fetch *f = g->fetches; f; f = f->next)
-		if (!f->layer && memcmp(&f->key, k, sizeof(*k)) == 0)
+		if (!f->layer && f->claim <= claim && memcmp(&f->key, k, sizeof(*k)) == 0)
 			return true;
 	return false;
 }
@@ -169,24 +331,28 @@ static struct fetch *fetch_new(struct og_graph *g, struct og_error *err)
 	return f;
 }
 
-static int fetch_image(struct og_graph *g, const struct og_img_key *k, struct og_error *err)
+static int fetch_image(struct pin_job *j, const struct og_img_key *k, struct og_error *err)
 {
+	struct og_graph *g = j->graph;
 	struct og_buf b = { 0 };
 	struct fetch *f;
 	int rc;
 
-	if (fetching(g, k))
+	if (fetching(g, k, j->claim))
 		return 0;
 	f = fetch_new(g, err);
 	if (!f)
 		return err->code;
 	f->key = *k;
-	og_wire_put_image(&b, &(struct og_wire_image){ k->type_id, (uint8_t)k->what, k->prop_id, k->part, { k->content.hi, k->content.lo },
-						       { k->src.hi, k->src.lo }, { k->dst.hi, k->dst.lo } });
+	f->claim = j->claim;
+	put_key(&b, k);
+	og_put_u32(&b, j->claim);
 	rc = og_chan_request(g->chan, OG_IPC_IMAGE_GET, &b, -1, 0, on_image, f, NULL, err);
 	og_buf_fini(&b);
 	if (rc < 0)
 		fetch_remove(g, f);
+	else
+		j->asked = true;
 	return rc;
 }
 
@@ -319,7 +485,7 @@ static int job_images(struct pin_job *j, const bool *types, const struct og_need
 		return rc < 0 ? rc : 1;
 	}
 	for (size_t i = 0; i < missing && i < OG_COUNT(keys); i++) {
-		rc = fetch_image(j->graph, &keys[i], err);
+		rc = fetch_image(j, &keys[i], err);
 		/* A channel with all its requests open: whatever arrives next has this job look again. */
 		if (rc == OG_ERR_UNAVAILABLE && j->graph->fetches && og_chan_alive(j->graph->chan)) {
 			og_error_clear(err);
@@ -331,42 +497,84 @@ static int job_images(struct pin_job *j, const bool *types, const struct og_need
 	return 0;
 }
 
-/* The types whose images and deltas a job needs, and the images. Both on the heap. */
+static bool subset(const struct og_line *l, const bool *a, const bool *b)
+{
+	for (uint32_t i = 0; i < l->catalog->ntypes; i++)
+		if (a[i] && !b[i])
+			return false;
+	return true;
+}
+
+/*
+ * The types whose deltas go into a job's view, and the images that it takes. Both on the heap. Types that the newest view has go along, lest views be made
+ * from the base by turns, unless that takes images which are not here.
+ */
 static int job_needs(const struct pin_job *j, bool **types, struct og_need **needs, size_t *n, struct og_error *err)
 {
 	struct og_line *l = j->snap->line;
+	uint32_t ntypes = l->catalog->ntypes, ncommits = j->snap->ncommits;
+	bool *own = calloc(ntypes ? ntypes : 1, sizeof(*own));
+	bool *all = calloc(ntypes ? ntypes : 1, sizeof(*all));
+	int rc = own && all ? 0 : og_error_nomem(err);
 
-	*types = calloc(l->catalog->ntypes ? l->catalog->ntypes : 1, sizeof(**types));
-	if (!*types)
-		return og_error_nomem(err);
-	line_closure(l, j->needs, j->nneeds, *types);
-	/* Types whose deltas are applied already go along with the newest view. */
-	for (uint32_t i = 0; l->cur && l->cur_n <= j->snap->ncommits && i < l->catalog->ntypes; i++)
-		(*types)[i] |= l->applied[i];
-	return line_needs(l, j->snap->ncommits, *types, j->needs, j->nneeds, needs, n, err);
+	*types = own;
+	if (rc < 0)
+		goto out;
+	line_closure(l, j->needs, j->nneeds, own);
+	if (l->cur && l->cur_n <= ncommits) {
+		bool there = subset(l, own, l->applied) && l->cur_n == ncommits;
+
+		for (uint32_t i = 0; i < ntypes; i++)
+			all[i] = own[i] || l->applied[i];
+		/* A view that is complete as it is takes no more than is read. */
+		rc = line_needs(l, there ? 0 : ncommits, all, j->needs, j->nneeds, needs, n, err);
+		if (rc < 0)
+			goto out;
+		if (there || og_view_missing(l->base, *needs, *n, NULL, 0) == 0) {
+			*types = all;
+			free(own);
+			return 0;
+		}
+		free(*needs);
+		*needs = NULL;
+	}
+	rc = line_needs(l, ncommits, own, j->needs, j->nneeds, needs, n, err);
+out:
+	free(all);
+	return rc;
+}
+
+/* Whether a job lacks this image. */
+static bool job_lacks(const struct pin_job *j, const struct og_need *needs, size_t n, const struct og_img_key *key)
+{
+	const struct og_view *v = j->snap->line->base;
+	size_t missing = og_view_missing(v, needs, n, NULL, 0);
+	struct og_img_key *keys = malloc(missing ? missing * sizeof(*keys) : 1);
+	bool yes = !keys;
+
+	if (keys)
+		missing = og_view_missing(v, needs, n, keys, missing);
+	for (size_t i = 0; !yes && i < missing; i++)
+		yes = og_img_key_equal(&keys[i], key);
+	free(keys);
+	return yes;
 }
 
 static bool job_waits_for(const struct pin_job *j, const struct fetch *f)
 {
-	struct og_line *l = j->snap->line;
-	struct og_img_key keys[256];
 	struct og_need *needs = NULL;
 	struct og_error err = { 0 };
-	bool *types = NULL, yes = false;
-	size_t n = 0, missing;
+	bool *types = NULL, yes;
+	size_t n = 0;
 
-	if (f->layer && f->line != l)
+	if (f->layer && f->line != j->snap->line)
 		return false;
-	if (job_needs(j, &types, &needs, &n, &err) < 0) {
+	if (job_needs(j, &types, &needs, &n, &err) < 0)
 		yes = true;
-	} else if (f->layer) {
+	else if (f->layer)
 		yes = types[f->type];
-	} else {
-		missing = og_view_missing(l->base, needs, n, keys, OG_COUNT(keys));
-		/* Of very many only the first are asked for. */
-		for (size_t i = 0; !yes && i < missing && i < OG_COUNT(keys); i++)
-			yes = memcmp(&keys[i], &f->key, sizeof(f->key)) == 0;
-	}
+	else
+		yes = job_lacks(j, needs, n, &f->key);
 	free(types);
 	free(needs);
 	return yes;
@@ -441,10 +649,88 @@ void og_graph_pin(struct og_snap *s, const struct og_need *needs, size_t n, og_v
 		memcpy(j->needs, needs, n * sizeof(*needs));
 	j->nneeds = n;
 	j->graph = s->graph;
+	j->claim = ++s->graph->claims ? s->graph->claims : ++s->graph->claims;
 	j->snap = og_snap_ref(s);
 	j->cb = cb;
 	j->arg = arg;
 	j->next = s->graph->jobs;
 	s->graph->jobs = j;
 	(void)job_try(j);
+}
+
+/* ---- giving images back ---- */
+
+/* The query whose turn it is at og-storaged keeps what it needs until it has its view. */
+static bool job_keeps(struct pin_job *j, struct og_img *img)
+{
+	struct og_need *needs = NULL;
+	struct og_error err = { 0 };
+	struct og_img **p;
+	bool *types = NULL, yes = false;
+	size_t n = 0;
+
+	if (job_needs(j, &types, &needs, &n, &err) == 0 && job_lacks(j, needs, n, &img->key)) {
+		p = realloc(j->keeps, (j->nkeeps + 1) * sizeof(struct og_img *));
+		if (p) {
+			j->keeps = p;
+			j->keeps[j->nkeeps++] = og_img_ref(img);
+			yes = true;
+		}
+	}
+	free(types);
+	free(needs);
+	return yes;
+}
+
+/* Takes the image from all lines; views that queries read have it until they end. */
+static void give_up(struct og_graph *g, struct og_img *img, uint32_t claim)
+{
+	struct pin_job *j;
+
+	for (struct og_line *l = g->lines; l; l = l->next) {
+		bool had = og_view_has(l->base, img);
+
+		line_unpin(l, img);
+		for (j = had && claim ? g->jobs : NULL; j && (j->claim != claim || j->snap->line != l); j = j->next)
+			;
+		if (j && job_keeps(j, img))
+			line_pin(l, img);
+	}
+}
+
+int og_graph_on_image_drop(struct og_graph *g, struct og_ipc_msg *m, struct og_error *err)
+{
+	struct og_wire_claim c;
+	struct og_buf key = { 0 };
+	struct og_map_entry *e;
+	struct drop *d;
+
+	if (og_wire_get_claim(m->body, &c, err) < 0)
+		return err->code;
+	d = calloc(1, sizeof(*d));
+	og_wire_put_image(&key, &c.image);
+	if (!d || key.failed) {
+		free(d);
+		og_buf_fini(&key);
+		return og_error_nomem(err);
+	}
+	*d = (struct drop){ g, m->request, 1, g->drops };	/* one for this call */
+	g->drops = d;
+	e = og_map_find(&g->mapped, og_buf_view(&key));
+	og_buf_fini(&key);
+	for (struct mapped *p = e ? (struct mapped *)(uintptr_t)e->value : NULL, *next; p; p = next) {
+		struct og_img *img = og_img_ref(p->img);
+
+		next = p->next;
+		if (!p->drop) {
+			p->drop = d;
+			d->left++;
+		}
+		give_up(g, img, c.claim);
+		og_img_unref(img);	/* may free p */
+	}
+	drop_count(d);
+	/* Who waits and has lost it asks for it again, so that its place in the queue stays. */
+	retry_jobs(g);
+	return 0;
 }

@@ -4,6 +4,7 @@
 #ifndef OG_GRAPH_PIN_H
 #define OG_GRAPH_PIN_H
 
+#include "base/map.h"
 #include "graph/graph.h"
 #include "graph/line.h"
 
@@ -24,10 +25,18 @@ struct og_graph {
 	uint64_t clock;
 	struct fetch *fetches;
 	struct pin_job *jobs;
+	struct og_line *lines;
+	struct og_map mapped;		/* images of og-storaged that are mapped, by key */
+	struct drop *drops;
+	uint32_t claims;
 	struct og_graph_stats stats;
 };
 
 int graph_unavailable(struct og_error *err);
+/* og-storaged is another from now on: it has not asked for anything back. */
+void pin_forget_drops(struct og_graph *g);
+/* The graph goes; views may outlive it. */
+void pin_fini(struct og_graph *g);
 /* Ends everything that waits for images. */
 void pin_fail_all(struct og_graph *g, const struct og_error *err);
 

@@ -270,6 +270,8 @@ void og_img_unref(struct og_img *i)
 	if (!i || __atomic_sub_fetch(&i->refs, 1, __ATOMIC_ACQ_REL) > 0)
 		return;
 	og_unmap(&i->map);
+	if (i->gone)
+		i->gone(i->gone_arg);
 	free(i);
 }
 

@@ -93,6 +93,9 @@ struct og_img {
 	uint64_t rows;			/* of the part (IDS, COL), of the type (IDX), edges (ADJ) */
 	struct og_colpart col;		/* IDS, COL */
 	struct og_adj adj;		/* ADJ */
+	/* Called when the last reference has gone and the memory with it, by whoever let go; the caller's of og_img_open to set. */
+	void (*gone)(void *arg);
+	void *gone_arg;
 	const struct og_idx_bucket *idx; /* IDX: an id is in its bucket (og_idx_bucket_of) or, if that is full, in the next */
 	uint64_t nidx;
 };

@@ -289,6 +289,105 @@ void og_view_pin(struct og_view *v, struct og_img *img)
 	}
 }
 
+/* Where an image of its key lies, if the pins have a place for it. */
+static struct og_img **place_of(const struct og_view_type *t, const struct og_img *img)
+{
+	uint32_t part = img->key.part;
+
+	switch (img->key.what) {
+	case OG_IMG_IDS:
+		return part < t->pins->parts ? &t->pins->ids[part] : NULL;
+	case OG_IMG_COL:
+		for (uint32_t i = 0; i < t->type->nprops && part < t->pins->parts; i++)
+			if (t->type->props[i].id == img->key.prop_id && t->pins->cols[i])
+				return &t->pins->cols[i][part];
+		return NULL;
+	case OG_IMG_IDX:
+		return &t->pins->idx;
+	case OG_IMG_ADJ:
+		return &t->pins->adj;
+	}
+	return NULL;
+}
+
+static struct og_view_type *type_of(const struct og_view *v, const struct og_img *img)
+{
+	const struct og_type *type = og_catalog_by_id(v->catalog, img->key.type_id);
+
+	return type ? &v->types[type->index] : NULL;
+}
+
+bool og_view_has(const struct og_view *v, const struct og_img *img)
+{
+	const struct og_view_type *t = type_of(v, img);
+	struct og_img **at = t ? place_of(t, img) : NULL;
+
+	return at && *at == img;
+}
+
+static struct og_img *other_than(struct og_img *i, const struct og_img *img)
+{
+	return i && i != img ? og_img_ref(i) : NULL;
+}
+
+/* The same pins without img. NULL: no memory. */
+static struct og_pins *pins_without(const struct og_pins *old, const struct og_img *img)
+{
+	struct og_pins *p = pins_new(old->parts, old->nprops);
+
+	for (uint32_t i = 0; p && i < old->parts; i++)
+		p->ids[i] = other_than(old->ids[i], img);
+	for (uint32_t c = 0; p && c < old->nprops; c++) {
+		if (!old->cols[c])
+			continue;
+		p->cols[c] = calloc(old->parts, sizeof(**p->cols));
+		if (!p->cols[c]) {
+			pins_unref(p);
+			return NULL;
+		}
+		for (uint32_t i = 0; i < old->parts; i++)
+			p->cols[c][i] = other_than(old->cols[c][i], img);
+	}
+	if (p) {
+		p->idx = other_than(old->idx, img);
+		p->adj = other_than(old->adj, img);
+	}
+	return p;
+}
+
+/* Takes the reference over. */
+static void set_pins(struct og_view_type *t, struct og_pins *p)
+{
+	pins_unref(t->pins);
+	t->pins = p;
+	t->ids = p->ids;
+	t->cols = p->cols;
+}
+
+int og_view_unpin(struct og_view *v, const struct og_img *img)
+{
+	struct og_view_type *t = type_of(v, img);
+	struct og_pins *p;
+
+	if (!og_view_has(v, img))
+		return 0;
+	p = pins_without(t->pins, img);
+	if (!p)
+		return OG_ERR_NOMEM;
+	set_pins(t, p);
+	return 0;
+}
+
+void og_view_share(struct og_view *to, const struct og_view *from, uint32_t type)
+{
+	struct og_pins *p = from->types[type].pins;
+
+	if (p == to->types[type].pins)
+		return;
+	__atomic_fetch_add(&p->refs, 1, __ATOMIC_RELAXED);
+	set_pins(&to->types[type], p);
+}
+
 size_t og_view_apply_needs(const struct og_view *v, const struct og_type *type, struct og_need *needs)
 {
 	size_t n = 0;

@@ -16,7 +16,7 @@
 #include "image/image.h"
 
 /* The pinned images of one base, which copies of a view share: what is pinned for one view is there for all. Entries go from NULL to an image once and
- * stay until the last view goes. */
+ * stay until the last view goes; og_view_unpin gives a view other pins. */
 struct og_pins {
 	int refs;			/* atomic */
 	uint32_t parts, nprops;
@@ -81,6 +81,12 @@ static inline uint32_t og_view_parts(const struct og_view_type *t)
 size_t og_view_missing(const struct og_view *v, const struct og_need *needs, size_t n, struct og_img_key *keys, size_t max);
 /* Adds an image; ignored if it is there already or not of this view (key compared). */
 void og_view_pin(struct og_view *v, struct og_img *img);
+/* Gives one image up: the view, which must not be shared, lacks it from now on, while copies that were made before keep it until they go. 0, also when it
+ * was not there, or OG_ERR_NOMEM: it still is. */
+int og_view_unpin(struct og_view *v, const struct og_img *img) OG_MUST_CHECK;
+bool og_view_has(const struct og_view *v, const struct og_img *img);
+/* Both views, of one catalog and base, share the pins of `from` for this type. `to` must not be shared. */
+void og_view_share(struct og_view *to, const struct og_view *from, uint32_t type);
 /* What applying changes of these types needs before og_view_apply may be called: ids and index of touched node types, ids and adjacency (with the endpoint types' index) of
  * touched edge types; returns the number of needs written (at most 8 a type). */
 size_t og_view_apply_needs(const struct og_view *v, const struct og_type *type, struct og_need *needs);

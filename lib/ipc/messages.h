@@ -90,14 +90,16 @@ enum og_ipc_class {
 	/* u8 enum og_bell (ipc/wire.h); the page, to be mapped read-only */ \
 	M(BELL, 15, PUSH, OG_BY_STORAGED, FD, OG_IPC_INLINE_MAX) \
 	\
-	/* struct og_wire_image -> IMAGE, FAILED */ \
+	/* struct og_wire_claim -> IMAGE, FAILED */ \
 	M(IMAGE_GET, 20, REQUEST, OG_BY_WORKER | OG_BY_OPERATOR, INLINE, OG_IPC_INLINE_MAX) \
 	/* struct og_wire_image; the sealed memfd */ \
 	M(IMAGE, 21, ANSWER, OG_BY_STORAGED, FD, OG_IPC_INLINE_MAX) \
-	/* u64 image id -> DROPPED when its last pin is gone */ \
+	/* struct og_wire_claim -> DROPPED, when what the receiver had mapped of it is gone */ \
 	M(IMAGE_DROP, 22, REQUEST, OG_BY_STORAGED, INLINE, OG_IPC_INLINE_MAX) \
 	/* nothing */ \
 	M(DROPPED, 23, ANSWER, OG_BY_WORKER | OG_BY_OPERATOR, INLINE, OG_IPC_INLINE_MAX) \
+	/* u32 claim: its query has the images that it asked for, or wants no more */ \
+	M(IMAGE_DONE, 24, PUSH, OG_BY_WORKER, INLINE, OG_IPC_INLINE_MAX) \
 	\
 	/* struct og_wire_build -> BUILT (one output a message, all but the last with F_MORE), FAILED */ \
 	M(BUILD, 30, REQUEST, OG_BY_STORAGED, LARGE, 16 * OG_MIB) \
@@ -170,7 +172,7 @@ enum og_ipc_class {
 /* clang-format on */
 
 /* Raised whenever a row above or a body of 1..149 changes; HELLO compares it. */
-#define OG_IPC_TABLE_VERSION 3u
+#define OG_IPC_TABLE_VERSION 4u
 
 enum og_ipc_type {
 #define OG_IPC_ENUM(name, nr, kind, by, class, limit) OG_IPC_##name = nr,

@@ -408,6 +408,21 @@ int og_wire_get_image(struct og_slice body, struct og_wire_image *k, struct og_e
 	return og_reader_end(&r, err);
 }
 
+void og_wire_put_claim(struct og_buf *b, const struct og_wire_claim *c)
+{
+	og_wire_put_image(b, &c->image);
+	og_put_u32(b, c->claim);
+}
+
+int og_wire_get_claim(struct og_slice body, struct og_wire_claim *c, struct og_error *err)
+{
+	struct og_reader r = og_reader_init(body);
+
+	og_wire_read_image(&r, &c->image);
+	c->claim = og_read_u32(&r);
+	return og_reader_end(&r, err);
+}
+
 void og_wire_put_segment(struct og_buf *b, const struct og_wire_segment *s)
 {
 	put_ulid(b, &s->id);

@@ -127,7 +127,7 @@ struct og_wire_tail {
 void og_wire_put_tail(struct og_buf *b, const struct og_wire_tail *t);
 int og_wire_get_tail(struct og_slice body, struct og_arena *a, struct og_wire_tail *t, struct og_error *err) OG_MUST_CHECK;
 
-/* IMAGE_GET, and the body of IMAGE (descriptor: the image). Fields as struct og_img_key. */
+/* The body of IMAGE (descriptor: the image). Fields as struct og_img_key. */
 struct og_wire_image {
 	uint32_t type_id;
 	uint8_t what;
@@ -137,6 +137,14 @@ struct og_wire_image {
 void og_wire_put_image(struct og_buf *b, const struct og_wire_image *k);
 void og_wire_read_image(struct og_reader *r, struct og_wire_image *k);
 int og_wire_get_image(struct og_slice body, struct og_wire_image *k, struct og_error *err) OG_MUST_CHECK;
+
+/* IMAGE_GET: for which query of the worker (numbers are its own, 0 is none); IMAGE_DROP: the query that still waits for images and must not lose this one. */
+struct og_wire_claim {
+	struct og_wire_image image;
+	uint32_t claim;
+};
+void og_wire_put_claim(struct og_buf *b, const struct og_wire_claim *c);
+int og_wire_get_claim(struct og_slice body, struct og_wire_claim *c, struct og_error *err) OG_MUST_CHECK;
 
 /* A segment that a commit refers to; the answer SEGMENT to a SEGMENT_PUT. */
 struct og_wire_segment {

@@ -358,7 +358,7 @@ static void out_of_range(void)
 
 			fd = hostile();
 			og_buf_clear(&b);
-			og_wire_put_image(&b, &k);
+			og_wire_put_claim(&b, &(struct og_wire_claim){ k, 1 });
 			refused(fd, OG_IPC_IMAGE_GET, &b, "an image of nothing");
 			close(fd);
 		}
@@ -508,7 +508,7 @@ static void pipelined(bool read_them)
 	struct got g;
 
 	put_open(&open, "main");
-	og_wire_put_image(&image, &(struct og_wire_image){ 1, 1, 0, 0, { 1, 1 }, { 0, 0 }, { 0, 0 } });
+	og_wire_put_claim(&image, &(struct og_wire_claim){ { 1, 1, 0, 0, { 1, 1 }, { 0, 0 }, { 0, 0 } }, 1 });
 	while (sent < 2000) {
 		struct pollfd p = { fd, POLLOUT | (read_them ? POLLIN : 0), 0 };
 
@@ -664,7 +664,7 @@ static void deadly_input(void)
 	commit_rows(keys);
 	for (uint32_t i = 0; i < 2; i++) {
 		og_buf_clear(&b);
-		og_wire_put_image(&b, &keys[i]);
+		og_wire_put_claim(&b, &(struct og_wire_claim){ keys[i], 1 });
 		check(say(honest, OG_IPC_IMAGE_GET, 0, 1024 * 9003 + i, &b, -1), "IMAGE_GET");
 	}
 	for (int i = 0; i < 2; i++)

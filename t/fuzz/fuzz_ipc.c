@@ -102,6 +102,7 @@ static void fuzz_body(uint8_t which, struct og_slice s)
 		struct og_wire_catchup catchup;
 		struct og_wire_tail tail;
 		struct og_wire_image image;
+		struct og_wire_claim claim;
 		struct og_wire_segput segput;
 		struct og_wire_segget segget;
 		struct og_wire_commit_req commit;
@@ -114,7 +115,7 @@ static void fuzz_body(uint8_t which, struct og_slice s)
 
 	memset(&u, 0, sizeof(u));
 	og_arena_init(&a, 16 * OG_MIB); /* no body of ours makes a decoder take more than a multiple of its length */
-	switch (which % 13) {
+	switch (which % 14) {
 	case 0: rc = og_wire_get_error(s, &u.e, &err); break;
 	case 1: rc = og_wire_get_open(s, &u.open, &err); break;
 	case 2: rc = og_wire_get_head(s, &a, &u.head, &err); break;
@@ -128,6 +129,7 @@ static void fuzz_body(uint8_t which, struct og_slice s)
 	case 10: rc = og_wire_get_input(s, &a, &u.input, &err); break;
 	case 11: rc = og_wire_get_build(s, &a, &u.build, &err); break;
 	case 12: rc = og_wire_get_built(s, &u.built, &err); break;
+	case 13: rc = og_wire_get_claim(s, &u.claim, &err); break;
 	}
 	check(!a.over_limit);
 	check(rc == 0 || err.code == rc);

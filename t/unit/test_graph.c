@@ -39,6 +39,7 @@ static struct fake {
 	struct commit commits[COMMITS_MAX];
 	unsigned ncommits, base;	/* commits in the base */
 	bool gone;			/* the branch does not exist */
+	uint32_t claim, done;		/* of the last IMAGE_GET, of the last IMAGE_DONE */
 	int fail_images;		/* so many IMAGE_GETs fail */
 	int fail_code;
 	unsigned again;			/* so many COMMITs are told to evaluate again */
@@ -279,6 +280,7 @@ static int on_request(void *arg, struct og_ipc_msg *m, struct og_error *err)
 {
 	struct held q = { .type = m->type, .request = m->request };
 	struct og_wire_catchup c;
+	struct og_wire_claim claim;
 	struct og_wire_open o;
 
 	(void)arg;
@@ -289,7 +291,9 @@ static int on_request(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	}
 	if (m->type == OG_IPC_IMAGE_GET) {
 		fake.images++;
-		ck_assert_int_eq(og_wire_get_image(m->body, &q.image, err), 0);
+		ck_assert_int_eq(og_wire_get_claim(m->body, &claim, err), 0);
+		q.image = claim.image;
+		fake.claim = claim.claim;
 	}
 	if (m->type == OG_IPC_COMMIT)
 		note_commit(m->body);
@@ -309,10 +313,21 @@ static int on_request(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	return 0;
 }
 
+static int on_image_done(void *arg, struct og_ipc_msg *m, struct og_error *err)
+{
+	struct og_reader r = og_ipc_body(m);
+
+	(void)arg;
+	fake.done = og_read_u32(&r);
+	ck_assert_int_eq(og_reader_end(&r, err), 0);
+	return 0;
+}
+
 static const struct og_ipc_rule fake_rules[] = {
 	{ OG_IPC_GRAPH_OPEN, OG_IPC_ANY_STATE, on_request },
 	{ OG_IPC_CATCH_UP, OG_IPC_ANY_STATE, on_request },
 	{ OG_IPC_IMAGE_GET, OG_IPC_ANY_STATE, on_request },
+	{ OG_IPC_IMAGE_DONE, OG_IPC_ANY_STATE, on_image_done },
 	{ OG_IPC_COMMIT, OG_IPC_ANY_STATE, on_request },
 };
 

@@ -104,6 +104,11 @@ static inline void sample_image(struct og_buf *b)
 	og_wire_put_image(b, &(struct og_wire_image){ 1, 3, 2, 0, { 1, 2 }, { 3, 4 }, { 5, 6 } });
 }
 
+static inline void sample_claim(struct og_buf *b)
+{
+	og_wire_put_claim(b, &(struct og_wire_claim){ { 1, 3, 2, 0, { 1, 2 }, { 3, 4 }, { 5, 6 } }, 7 });
+}
+
 static inline void sample_segput(struct og_buf *b)
 {
 	og_wire_put_segput(b, &(struct og_wire_segput){ 1, 2, OG_SLICE("PAR1rowsPAR1") });
@@ -201,6 +206,7 @@ WIRE_RECODE_A(head, og_wire_head, og_wire_get_head, og_wire_put_head)
 WIRE_RECODE(catchup, og_wire_catchup, og_wire_get_catchup, og_wire_put_catchup)
 WIRE_RECODE_A(tail, og_wire_tail, og_wire_get_tail, og_wire_put_tail)
 WIRE_RECODE(image, og_wire_image, og_wire_get_image, og_wire_put_image)
+WIRE_RECODE(claim, og_wire_claim, og_wire_get_claim, og_wire_put_claim)
 WIRE_RECODE(segput, og_wire_segput, og_wire_get_segput, og_wire_put_segput)
 WIRE_RECODE(segget, og_wire_segget, og_wire_get_segget, og_wire_put_segget)
 WIRE_RECODE_A(commit_req, og_wire_commit_req, og_wire_get_commit_req, og_wire_put_commit_req)
@@ -226,6 +232,7 @@ static const struct wire_kind wire_kinds[] = {
 	{ "error", sample_error, recode_error, true },	   { "open", sample_open, recode_open, false },
 	{ "head", sample_head, recode_head, false },	   { "catchup", sample_catchup, recode_catchup, false },
 	{ "tail", sample_tail, recode_tail, false },	   { "image", sample_image, recode_image, false },
+	{ "claim", sample_claim, recode_claim, false },
 	{ "segput", sample_segput, recode_segput, false }, { "segget", sample_segget, recode_segget, false },
 	{ "commit_req", sample_commit_req, recode_commit_req, false },
 	{ "committed", sample_committed, recode_committed, false },
