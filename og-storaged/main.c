@@ -163,7 +163,7 @@ int main(int argc, char **argv)
 	/* OpenSSL reads its files at the first digest, before the paths are fixed. */
 	(void)og_sha256(OG_SLICE(""));
 	if (store_prepare(sd, &err) < 0 || og_lock_begin(OG_LOCK_STORAGED, sd->paths, sd->npaths, &sd->held, &err) < 0 ||
-	    store_open(sd, &err) < 0 || og_lock_end(OG_LOCK_STORAGED, &sd->held, &err) < 0)
+	    store_lock_ports(sd, &err) < 0 || store_open(sd, &err) < 0 || og_lock_end(OG_LOCK_STORAGED, &sd->held, &err) < 0)
 		return og_child_abort(&sd->child, &err);
 	for (size_t i = 0; i < sd->child.npeers; i++)
 		if (peer_add(sd, &sd->child.peers[i], &err) < 0)

@@ -142,6 +142,15 @@ int store_prepare(struct storaged *sd, struct og_error *err)
 	return 0;
 }
 
+/* A directory needs none. */
+int store_lock_ports(struct storaged *sd, struct og_error *err)
+{
+	uint16_t ports[16];
+	size_t n = sd->store && store_is_s3(sd) ? og_store_s3_ports(sd->store, ports, OG_COUNT(ports)) : 0;
+
+	return og_lock_ports(ports, n, &sd->held, err);
+}
+
 int store_open(struct storaged *sd, struct og_error *err)
 {
 	int rc = store_is_s3(sd) ? 0 : answer_later(sd, open_directory(sd, err), err);

@@ -146,6 +146,7 @@ struct storaged {
 bool store_is_s3(const struct storaged *sd);
 /* Before the paths are fixed: sd->paths, and a bucket's client. Then after it: a directory with its threads. */
 int store_prepare(struct storaged *sd, struct og_error *err);
+int store_lock_ports(struct storaged *sd, struct og_error *err);
 int store_open(struct storaged *sd, struct og_error *err);
 
 /* peer.c */

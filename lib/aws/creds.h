@@ -50,6 +50,8 @@ bool og_aws_creds_refused(struct og_aws_creds *c, const char *id);
 const char *og_aws_creds_region(const struct og_aws_creds *c);
 /* Files that are read again while this runs: the i-th, NULL behind the last. They need not exist. */
 const char *og_aws_creds_file(const struct og_aws_creds *c, size_t i);
+/* TCP ports that fetching keys may need, from these sources or those that the shared files may name another time: at most max. */
+size_t og_aws_creds_ports(const struct og_aws_creds *c, uint16_t *out, size_t max);
 /* "environment", "shared files", ...; for logs. */
 const char *og_aws_creds_source(const struct og_aws_creds *c);
 

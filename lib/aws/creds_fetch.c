@@ -117,9 +117,9 @@ static void refuse_status(struct og_aws_creds *c, const char *what, const struct
 		og_error_set(&err, OG_ERR_UNAVAILABLE, "%s: %s", what, res->err->message);
 		if (c->chain[c->at].kind == CREDS_METADATA && res->outcome != OG_NET_REFUSED && c->nchain == 1)
 			og_error_set(&err, OG_ERR_UNAVAILABLE,
-				     "%s: %s. No credentials found: there are no variables, no profile, no web identity, no container's "
-				     "service; and in a container a hop limit of 1 keeps the metadata service out of reach",
-				     what, res->err->message);
+				     "no credentials found: neither AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, nor a profile in the "
+				     "shared files, nor a web identity, nor a container's service; and %s does not answer: %s. In a "
+				     "container a hop limit of 1 keeps it out of reach", what, res->err->message);
 		again(c, &err);
 		return;
 	}
@@ -252,6 +252,25 @@ static const char *metadata_base(const struct og_aws_settings *s)
 	if (s->metadata_endpoint)
 		return s->metadata_endpoint;
 	return s->metadata_mode && strcasecmp(s->metadata_mode, "IPv6") == 0 ? "http://[fd00:ec2::254]" : "http://169.254.169.254";
+}
+
+size_t og_aws_creds_ports(const struct og_aws_creds *c, uint16_t *out, size_t max)
+{
+	const struct og_aws_settings *s = c->settings;
+	const char *urls[3];
+	size_t n = 0, nurls = 0;
+
+	if (!c->nchain || c->chain[0].kind == CREDS_ANONYMOUS || (c->chain[0].kind == CREDS_STATIC && !c->from_files))
+		return 0;
+	urls[nurls++] = s->endpoint_sts ? s->endpoint_sts : "https://sts";
+	if (!c->metadata_off)
+		urls[nurls++] = metadata_base(s);
+	if (s->container_relative_uri || s->container_full_uri)
+		urls[nurls++] = s->container_relative_uri ? "http://container" : s->container_full_uri;
+	for (size_t i = 0; i < nurls && n < max; i++)
+		if (og_aws_url_port(urls[i]))
+			out[n++] = (uint16_t)og_aws_url_port(urls[i]);
+	return n;
 }
 
 static void metadata_ask(struct og_aws_creds *c, const char *method, const char *path, og_net_cb cb)

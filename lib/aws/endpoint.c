@@ -74,6 +74,34 @@ int og_aws_url_split(const char *what, const char *url, bool *https, char host[3
 	return check_host(what, url, host, err);
 }
 
+unsigned og_aws_url_port(const char *url)
+{
+	static const struct {
+		const char *scheme;
+		unsigned port;
+	} own[] = { { "https://", 443 }, { "http://", 80 } };
+	const char *p = strstr(url, "://"), *end, *at;
+
+	p = p ? p + 3 : url;
+	end = p + strcspn(p, "/?#");
+	at = memrchr(p, '@', (size_t)(end - p));
+	if (at)
+		p = at + 1;
+	if (*p == '[')
+		p += strcspn(p, "]");
+	p += strcspn(p, ":");
+	if (p < end) {
+		char *rest;
+		unsigned long v = strtoul(p + 1, &rest, 10);
+
+		return isdigit((unsigned char)p[1]) && rest == end && v <= 65535 ? (unsigned)v : 0;
+	}
+	for (size_t i = 0; i < OG_COUNT(own); i++)
+		if (strncasecmp(url, own[i].scheme, strlen(own[i].scheme)) == 0)
+			return own[i].port;
+	return 0;
+}
+
 static int check_bucket(const char *bucket, struct og_error *err)
 {
 	size_t n = strlen(bucket);
@@ -115,6 +143,8 @@ int og_s3_endpoint(const struct og_aws_settings *s, const char *bucket, const ch
 		return rc;
 	if ((rc = use_virtual_host(s, out->https, bucket, &virtual, err)) < 0)
 		return rc;
+	if (strspn(region, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != strlen(region))
+		return og_error_set(err, OG_ERR_BAD, "'%s' is no region", region);
 	if (out->custom) {
 		/* With virtual hosting the endpoint names the bucket already. */
 		snprintf(out->path, sizeof(out->path), virtual && out->host[0] != '[' ? "%s" : "%s/%s", path, bucket);

@@ -23,6 +23,9 @@ const char *og_aws_suffix(const char *region);
 /* An endpoint URL: scheme, host as in og_s3_endpoint, path without final '/'. */
 int og_aws_url_split(const char *what, const char *url, bool *https, char host[320], char path[256], struct og_error *err) OG_MUST_CHECK;
 
+/* The port of a URL, or that of its scheme, https or http. 0: none can be told; also of "HOST" alone. */
+unsigned og_aws_url_port(const char *url);
+
 /*
  * s3://BUCKET/KEY. bucket and key receive copies in room of these sizes; the key is without '/' at its ends and may be empty.
  * OG_ERR_BAD.

@@ -19,7 +19,8 @@
 	H(OWN_USER, 7, "own-user")              \
 	H(NO_CAPS, 8, "no-capabilities")        \
 	H(EMPTY_ENV, 9, "empty-environment")    \
-	H(FEW_CAPS, 10, "few-capabilities")
+	H(FEW_CAPS, 10, "few-capabilities")     \
+	H(LANDLOCK_PORTS, 11, "landlock-ports")
 
 enum og_held {
 #define OG_HELD_ENUM(name, bit, text) OG_HELD_##name = 1u << bit,

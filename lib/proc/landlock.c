@@ -31,6 +31,13 @@ struct path_beneath {
 	int32_t parent;
 } __attribute__((packed));
 
+#define RULE_NET_PORT 2
+
+struct net_port {
+	uint64_t allowed;
+	uint64_t port;
+} __attribute__((packed));
+
 int og_proc_landlock_abi(void)
 {
 	long abi = syscall(__NR_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
@@ -126,4 +133,34 @@ int og_proc_landlock(const struct og_lock_path *paths, size_t npaths, unsigned d
 	if (abi >= 6)
 		*held |= OG_HELD_LANDLOCK_SCOPE;
 	return 0;
+}
+
+/* A second layer on top of the first: what both allow is allowed. */
+int og_lock_ports(const uint16_t *ports, size_t n, uint32_t *held, struct og_error *err)
+{
+	struct ruleset rs = { .net = NET_CONNECT };
+	int fd, e, rc = 0;
+
+	if (og_proc_landlock_abi() < 4)
+		return 0;
+	fd = (int)syscall(__NR_landlock_create_ruleset, &rs, 16, 0);
+	e = errno;
+	if (fd < 0)
+		return og_error_sys(err, e, "landlock");
+	for (size_t i = 0; i < n && rc == 0; i++) {
+		struct net_port rule = { NET_CONNECT, ports[i] };
+
+		if (syscall(__NR_landlock_add_rule, fd, RULE_NET_PORT, &rule, 0) < 0) {
+			e = errno;
+			rc = og_error_sys(err, e, "landlock rule for port %u", ports[i]);
+		}
+	}
+	if (rc == 0 && syscall(__NR_landlock_restrict_self, fd, 0) < 0) {
+		e = errno;
+		rc = og_error_sys(err, e, "landlock");
+	}
+	og_fd_close(&fd);
+	if (rc == 0)
+		*held |= OG_HELD_LANDLOCK_PORTS;
+	return rc;
 }

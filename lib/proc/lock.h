@@ -44,6 +44,9 @@ struct og_lock_path {
  * out of *held, as everything that does not hold. Adds bits to *held. Paths are ignored but for og-storaged. */
 int og_lock_begin(enum og_lock_kind kind, const struct og_lock_path *paths, size_t npaths, uint32_t *held,
 		  struct og_error *err) OG_MUST_CHECK;
+/* Behind og_lock_begin: outgoing TCP to these ports alone, to none when n is 0 (OG_HELD_LANDLOCK_PORTS). Nothing where the kernel
+ * cannot (before Linux 6.7). */
+int og_lock_ports(const uint16_t *ports, size_t n, uint32_t *held, struct og_error *err) OG_MUST_CHECK;
 /* The system call filter: what is not on the list kills the process (SIGSYS). On all threads (TSYNC). */
 int og_lock_end(enum og_lock_kind kind, uint32_t *held, struct og_error *err) OG_MUST_CHECK;
 

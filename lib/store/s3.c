@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/date.h"
@@ -596,6 +597,36 @@ struct og_store *og_store_s3_new(const struct og_store_s3_config *config, struct
 	og_error_prefix(err, "failed to initialize s3 storage for '%s': ", config->uri);
 	s3_free(&s->store);
 	return NULL;
+}
+
+/* Without one libcurl takes 1080, or 443 where the proxy itself speaks TLS. */
+static unsigned proxy_port(const char *url)
+{
+	const char *host = strstr(url, "://");
+	unsigned port = og_aws_url_port(host ? host + 3 : url);
+
+	if (port)
+		return port;
+	return strncasecmp(url, "https://", 8) == 0 ? 443 : 1080;
+}
+
+size_t og_store_s3_ports(const struct og_store *store, uint16_t *out, size_t max)
+{
+	const struct s3_store *s = (const struct s3_store *)store;
+	const char *proxies[] = { s->settings.https_proxy, og_aws_http_proxy(&s->settings), s->settings.all_proxy };
+	char url[400];
+	size_t n;
+
+	if (store->ops != &s3_ops || max < 5)
+		return 0;
+	snprintf(url, sizeof(url), "%s://%s", s->endpoint.https ? "https" : "http", s->endpoint.host);
+	out[0] = (uint16_t)og_aws_url_port(url);
+	out[1] = 53;
+	n = 2;
+	for (size_t i = 0; i < OG_COUNT(proxies); i++)
+		if (proxies[i])
+			out[n++] = (uint16_t)proxy_port(proxies[i]);
+	return n + og_aws_creds_ports(s->creds, out + n, max - n);
 }
 
 const char *og_store_s3_file(const struct og_store *s, size_t i)

@@ -29,6 +29,9 @@ struct og_store *og_store_s3_new(const struct og_store_s3_config *config, struct
 /* Whether it is on a custom endpoint, whose promises are not known: see og_store_check. */
 bool og_store_s3_custom(const struct og_store *s);
 
+/* The TCP ports that it may connect to: endpoint, proxies, name servers, where keys come from. At most max. */
+size_t og_store_s3_ports(const struct og_store *s, uint16_t *out, size_t max);
+
 /* Files with credentials that are read again and again: the i-th, NULL behind the last. Who confines itself leaves their folders open. */
 const char *og_store_s3_file(const struct og_store *s, size_t i);
 

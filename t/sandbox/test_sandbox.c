@@ -542,6 +542,52 @@ START_TEST(landlock_alone_refuses_every_path)
 }
 END_TEST
 
+/* The port of a listener on 127.0.0.1. */
+static uint16_t listen_somewhere(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&a, len), 0);
+	ck_assert_int_eq(listen(fd, 4), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&a, &len), 0);
+	return ntohs(a.sin_port);
+}
+
+/* 0 or the errno. */
+static int connect_to(uint16_t port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), e;
+
+	ck_assert_int_ge(fd, 0);
+	e = connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 ? 0 : errno;
+	close(fd);
+	return e;
+}
+
+START_TEST(landlock_lets_out_to_the_ports_given)
+{
+	struct og_error err = { 0 };
+	uint16_t good = listen_somewhere(), other = listen_somewhere();
+	uint32_t held = 0;
+
+	ck_assert_int_eq(begin_only(OG_LOCK_STORAGED, &held), 0);
+	ck_assert_int_eq(connect_to(other), 0);
+	ck_assert_int_eq(og_lock_ports(&good, 1, &held, &err), 0);
+	if (!(held & OG_HELD_LANDLOCK_PORTS)) {
+		ck_assert_int_lt(og_proc_landlock_abi(), 4);
+		return;
+	}
+	ck_assert_int_eq(connect_to(good), 0);
+	ck_assert_int_eq(connect_to(other), EACCES);
+	ck_assert_int_eq(og_lock_ports(NULL, 0, &held, &err), 0);
+	ck_assert_int_eq(connect_to(good), EACCES);
+}
+END_TEST
+
 START_TEST(no_capability_comes_back_by_exec)
 {
 	uint32_t held = 0;
@@ -576,6 +622,7 @@ int main(void)
 	tcase_add_loop_test(tc, storaged_works, 0, (int)OG_COUNT(storaged_tasks));
 	tcase_add_test(tc, the_filter_holds_for_every_thread);
 	tcase_add_test(tc, landlock_alone_refuses_every_path);
+	tcase_add_test(tc, landlock_lets_out_to_the_ports_given);
 	tcase_add_test(tc, no_capability_comes_back_by_exec);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);

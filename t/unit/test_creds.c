@@ -595,7 +595,7 @@ START_TEST(nobody_there_lists_what_was_tried)
 	ck_assert_int_eq(open_creds(), 0);
 	ask();
 	ck_assert_int_eq(got_err.code, OG_ERR_DENIED);
-	ck_assert_msg(strstr(got_err.message, "No credentials found") && strstr(got_err.message, "hop limit"), "%s", got_err.message);
+	ck_assert_msg(strstr(got_err.message, "no credentials found") && strstr(got_err.message, "hop limit"), "%s", got_err.message);
 }
 END_TEST
 

@@ -258,6 +258,20 @@ START_TEST(endpoints_that_are_none)
 }
 END_TEST
 
+START_TEST(ports)
+{
+	ck_assert_uint_eq(og_aws_url_port("https://x"), 443);
+	ck_assert_uint_eq(og_aws_url_port("HTTP://x/y:1"), 80);
+	ck_assert_uint_eq(og_aws_url_port("http://x:9000/"), 9000);
+	ck_assert_uint_eq(og_aws_url_port("http://u:p@[::1]:9000"), 9000);
+	ck_assert_uint_eq(og_aws_url_port("http://[::1]"), 80);
+	ck_assert_uint_eq(og_aws_url_port("proxy:3128"), 3128);
+	ck_assert_uint_eq(og_aws_url_port("proxy"), 0);
+	ck_assert_uint_eq(og_aws_url_port("http://x:99999"), 0);
+	ck_assert_uint_eq(og_aws_url_port("http://x:"), 0);
+}
+END_TEST
+
 START_TEST(uris)
 {
 	static const char *const bad[] = { "s3://", "s3:///x", "s3://b/a//b", "s3://b/./a", "s3://b/a/..", "s3://b/a\nb", "file:///x", "/x" };
@@ -288,6 +302,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, switches);
 	tcase_add_test(tc, addresses);
 	tcase_add_test(tc, endpoints_that_are_none);
+	tcase_add_test(tc, ports);
 	tcase_add_test(tc, uris);
 }
 
