@@ -38,14 +38,19 @@ int cli_select(struct cli *c, struct og_selection *sel)
 
 int cli_local(struct cli *c, const char *uri, const char **path)
 {
+	int rc;
+
 	switch (og_uri_kind(uri)) {
 	case OG_URI_HTTP:
 		return og_error_set(&c->err, OG_ERR_UNSUPPORTED, "%s: remote graphs are not available in this version", uri);
 	case OG_URI_OTHER:
 		return og_error_set(&c->err, OG_ERR_UNSUPPORTED, "%s: unknown scheme; a graph is a path, file://, s3:// or http(s)://", uri);
+	case OG_URI_S3:
+		if ((rc = cli_process_keys(c)) < 0)
+			return rc;
+		break;
 	case OG_URI_PATH:
 	case OG_URI_FILE:
-	case OG_URI_S3:
 		break;
 	}
 	return og_uri_normal(&c->arena, uri, path, &c->err);

@@ -38,6 +38,8 @@ int cli_config(struct cli *c) OG_MUST_CHECK;
 int cli_select(struct cli *c, struct og_selection *sel) OG_MUST_CHECK;
 /* Refuses what this version cannot reach. *path: the graph's directory, normalised, or its s3:// URI. */
 int cli_local(struct cli *c, const char *uri, const char **path) OG_MUST_CHECK;
+/* If the profile in use has its keys printed by a command (credential_process): runs it, and puts them among the secrets. */
+int cli_process_keys(struct cli *c) OG_MUST_CHECK;
 /* --branch > the alias's > cli.branch > main */
 const char *cli_branch(const struct cli *c, const char *alias_branch);
 /* --as > cli.actor; NULL: none. */

@@ -18,19 +18,11 @@
 
 /* ---- keys ---- */
 
-static void wipe(char **s)
-{
-	if (*s)
-		explicit_bzero(*s, strlen(*s));
-	free(*s);
-	*s = NULL;
-}
-
 void creds_key_fini(struct creds_key *k)
 {
-	wipe(&k->id);
-	wipe(&k->secret);
-	wipe(&k->token);
+	creds_wipe(&k->id);
+	creds_wipe(&k->secret);
+	creds_wipe(&k->token);
 	k->expires_us = 0;
 }
 
@@ -292,23 +284,6 @@ const char *og_aws_creds_source(const struct og_aws_creds *c)
 }
 
 /* ---- life ---- */
-
-void creds_sources_fini(struct og_aws_creds *c)
-{
-	for (size_t i = 0; i < c->nchain; i++) {
-		struct creds_source *s = &c->chain[i];
-
-		wipe(&s->id);
-		wipe(&s->secret);
-		wipe(&s->token);
-		wipe(&s->role_arn);
-		wipe(&s->session);
-		wipe(&s->external_id);
-		wipe(&s->duration);
-		wipe(&s->token_file);
-	}
-	c->nchain = 0;
-}
 
 void og_aws_creds_free(struct og_aws_creds *c)
 {

@@ -1,4 +1,4 @@
-/* Which source of credentials is configured. */
+/* Which source of credentials is configured. Apart from what fetches keys, so that a program without network can ask this, too. */
 #include "config.h"
 
 #include "aws/creds_private.h"
@@ -9,6 +9,31 @@
 
 #include "aws/process.h"
 #include "aws/profile.h"
+
+void creds_wipe(char **s)
+{
+	if (*s)
+		explicit_bzero(*s, strlen(*s));
+	free(*s);
+	*s = NULL;
+}
+
+void creds_sources_fini(struct og_aws_creds *c)
+{
+	for (size_t i = 0; i < c->nchain; i++) {
+		struct creds_source *s = &c->chain[i];
+
+		creds_wipe(&s->id);
+		creds_wipe(&s->secret);
+		creds_wipe(&s->token);
+		creds_wipe(&s->role_arn);
+		creds_wipe(&s->session);
+		creds_wipe(&s->external_id);
+		creds_wipe(&s->duration);
+		creds_wipe(&s->token_file);
+	}
+	c->nchain = 0;
+}
 
 static int keep(char **out, const char *s, struct og_error *err)
 {

@@ -76,6 +76,8 @@ struct og_aws_creds {
 
 /* creds_chain.c: the source by settings and files. */
 int creds_choose(struct og_aws_creds *c, struct og_error *err) OG_MUST_CHECK;
+void creds_sources_fini(struct og_aws_creds *c);
+void creds_wipe(char **s);
 
 /* creds_fetch.c: one of these is called later, or within creds_fetch. */
 void creds_fetch(struct og_aws_creds *c);
@@ -84,7 +86,6 @@ void creds_failed(struct og_aws_creds *c, const struct og_error *err);
 void creds_fetch_cancel(struct og_aws_creds *c);
 
 int64_t creds_now(const struct og_aws_creds *c);
-void creds_sources_fini(struct og_aws_creds *c);
 void creds_key_fini(struct creds_key *k);
 /* Copies; refuses empty keys and control characters. OG_ERR_DENIED. */
 int creds_key_set(struct creds_key *k, struct og_slice id, struct og_slice secret, struct og_slice token, struct og_slice expires,

@@ -160,3 +160,25 @@ int og_secrets_get(int fd, const char *name, char *out, size_t size, struct og_e
 	og_unmap(&block);
 	return rc;
 }
+
+int og_secrets_each(int fd, int (*cb)(void *arg, const char *entry, struct og_error *err), void *arg, struct og_error *err)
+{
+	struct og_slice block = { 0 };
+	uint64_t len;
+	int rc;
+
+	if (fd < 0)
+		return 0;
+	if ((rc = og_memfd_check(fd, &len, err)) < 0 || (rc = og_map_file(fd, len, &block, err)) < 0)
+		return rc;
+	for (size_t at = 0; at < block.len && rc == 0;) {
+		size_t n = strnlen(block.p + at, block.len - at);
+
+		if (at + n == block.len)
+			break; /* its NUL is missing: not ours */
+		rc = cb(arg, block.p + at, err);
+		at += n + 1;
+	}
+	og_unmap(&block);
+	return rc;
+}

@@ -21,6 +21,8 @@ int og_secrets_take_more(char **envp, int *fd, struct og_error *err) OG_MUST_CHE
 /* Copies the value of one secret out of the memfd into out (NUL-terminated, at most size - 1 bytes). OG_ERR_NOT_FOUND without it or with fd -1. The caller
  * wipes it with explicit_bzero. */
 int og_secrets_get(int fd, const char *name, char *out, size_t size, struct og_error *err) OG_MUST_CHECK;
+/* Calls cb with each "NAME=value", valid during the call; below 0 ends it with that code. Nothing with fd -1. */
+int og_secrets_each(int fd, int (*cb)(void *arg, const char *entry, struct og_error *err), void *arg, struct og_error *err) OG_MUST_CHECK;
 /* Whether a variable of this name is a secret. */
 bool og_secrets_named(const char *name, size_t len);
 
