@@ -372,7 +372,9 @@ static void store_silent(struct og_journal *j)
 	struct og_error err = j->check.err;
 
 	check_end(j);
-	err.code = OG_ERR_UNAVAILABLE;
+	/* A store that refuses (rights, bucket) is not one that is silent: to ask again in a moment would not help. */
+	if (err.code != OG_ERR_IO)
+		err.code = OG_ERR_UNAVAILABLE;
 	og_jn_fail_waiters(j, &err);
 	og_jn_fail_unconfirmed(j, &err);
 }

@@ -343,6 +343,20 @@ static enum og_net_outcome classify(struct og_net_transfer *t, CURLcode rc)
 	}
 }
 
+static enum og_net_tls tls_fault(CURLcode rc)
+{
+	switch (rc) {
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_ISSUER_ERROR:
+		return OG_NET_TLS_CERTIFICATE;
+	case CURLE_SSL_CONNECT_ERROR:
+		return OG_NET_TLS_HANDSHAKE;
+	default:
+		return OG_NET_TLS_FINE;
+	}
+}
+
 static int outcome_code(enum og_net_outcome o)
 {
 	switch (o) {
@@ -362,7 +376,7 @@ static int outcome_code(enum og_net_outcome o)
 
 static void finish(struct og_net_transfer *t, CURLcode rc)
 {
-	struct og_net_response res = { .outcome = classify(t, rc), .headers = &t->fields, .received = t->received };
+	struct og_net_response res = { .outcome = classify(t, rc), .tls = tls_fault(rc), .headers = &t->fields, .received = t->received };
 	long status = 0;
 
 	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);

@@ -77,9 +77,17 @@ enum og_net_outcome {
 	OG_NET_REFUSED,		/* certificate, URL, own disk: another try will not help */
 };
 
+/* What of TLS failed, for whoever words a remedy. */
+enum og_net_tls {
+	OG_NET_TLS_FINE,
+	OG_NET_TLS_CERTIFICATE,	/* the server's is not trusted, or not for this host; or the file of trusted ones cannot be read */
+	OG_NET_TLS_HANDSHAKE,
+};
+
 struct og_net_response {
 	enum og_net_outcome outcome;
 	const struct og_error *err;	/* not OG_NET_ANSWERED: the reason, naming the host */
+	enum og_net_tls tls;
 	unsigned status;
 	struct og_slice body;		/* not with sink and 2xx */
 	uint64_t received;		/* bytes of the body, also with sink */

@@ -4,7 +4,9 @@
 #include "store/s3_private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/date.h"
@@ -113,15 +115,84 @@ static bool clock_ahead(const struct og_net_response *res, int64_t *us)
 	return true;
 }
 
+/*
+ * A page for people instead of an object or an XML document: some other server, or a proxy's log-in. Told by its text, for servers
+ * are careless about types. A store's answers bear an ETag wherever such a text could be an object's.
+ */
+static bool is_web_page(const struct og_net_response *res)
+{
+	static const char *const begins[] = { "<!doctype html", "<html" };
+	const char *ignored;
+	size_t skip = 0;
+
+	while (skip < res->body.len && strchr(" \t\r\n", res->body.p[skip]))
+		skip++;
+	for (size_t i = 0; i < OG_COUNT(begins); i++)
+		if (res->body.len - skip >= strlen(begins[i]) && strncasecmp(res->body.p + skip, begins[i], strlen(begins[i])) == 0)
+			return !og_net_header_find(res, "etag", &ignored);
+	return false;
+}
+
+static const char *permissions(const struct s3_call *c)
+{
+	if (!c->key)
+		return "s3:ListBucket is";
+	if (strcmp(c->method, "PUT") == 0 || strcmp(c->method, "POST") == 0)
+		return "s3:PutObject is";
+	if (strcmp(c->method, "DELETE") == 0)
+		return "s3:DeleteObject is";
+	/* Without the second an object that is not there is denied, too. */
+	return "s3:GetObject and s3:ListBucket are";
+}
+
+/* What to do about it, where that can be told. */
+static void put_remedy(const struct s3_call *c, const struct og_net_response *res, struct og_buf *b)
+{
+	const char *code = c->fault.code, *host = c->s->endpoint.host;
+	int64_t ahead;
+
+	if (res->status == 403 && clock_ahead(res, &ahead) && llabs(ahead) > SKEW_US)
+		og_buf_printf(b, "; this host's clock is %lld s %s the server's", (long long)(llabs(ahead) / 1000000),
+			      ahead > 0 ? "behind" : "ahead of");
+	if (strcmp(code, "NoSuchBucket") == 0)
+		og_buf_printf(b, "; create it at %s first", host);
+	if (AMONG(code, "AccessDenied", "AllAccessDisabled") || (res->status == 403 && !code[0]))
+		og_buf_printf(b, "; %s needed", permissions(c));
+	if (strcmp(code, "SignatureDoesNotMatch") == 0)
+		og_buf_str(b, "; is the secret the one of this key?");
+	if (c->key_id[0] && AMONG(code, "SignatureDoesNotMatch", "InvalidAccessKeyId", "InvalidToken", "ExpiredToken", "RequestExpired"))
+		og_buf_printf(b, " (key ...%s, from: %s)", c->key_id + OG_MAX(strlen(c->key_id), (size_t)4) - 4,
+			      og_aws_creds_source(c->s->creds));
+	if (is_web_page(res))
+		og_buf_printf(b, "; the answer is a web page: is %s the endpoint of an S3 store?", host);
+	if (c->cls == S3_UNSUPPORTED && c->once)
+		og_buf_str(b, "; the object store does not support conditional writes");
+}
+
+static void say_more(struct og_error *e, const char *text)
+{
+	size_t n = strlen(e->message);
+
+	snprintf(e->message + n, sizeof(e->message) - n, "%s", text);
+}
+
+static void word_transport(struct s3_call *c, const struct og_net_response *res)
+{
+	c->err = *res->err;
+	if (res->tls == OG_NET_TLS_CERTIFICATE)
+		say_more(&c->err, "; AWS_CA_BUNDLE names a file of certificates to trust");
+	else if (res->tls == OG_NET_TLS_HANDSHAKE && c->s->endpoint.https)
+		say_more(&c->err, "; does the endpoint speak https?");
+}
+
 static void word_error(struct s3_call *c, const struct og_net_response *res)
 {
 	const struct og_aws_fault *f = &c->fault;
 	struct og_buf b = { 0 };
 	const char *id = f->request_id;
-	int64_t ahead;
 
 	if (res->outcome != OG_NET_ANSWERED) {
-		c->err = *res->err;
+		word_transport(c, res);
 		return;
 	}
 	og_buf_printf(&b, "HTTP %u", res->status);
@@ -135,14 +206,7 @@ static void word_error(struct s3_call *c, const struct og_net_response *res)
 		(void)og_net_header_find(res, "x-amz-request-id", &id);
 	if (id[0])
 		og_buf_printf(&b, " (request id %.128s)", id);
-	if (res->status == 403 && clock_ahead(res, &ahead) && llabs(ahead) > SKEW_US)
-		og_buf_printf(&b, "; this host's clock is %lld s %s the server's", (long long)(llabs(ahead) / 1000000),
-			      ahead > 0 ? "behind" : "ahead of");
-	if (strcmp(f->code, "SignatureDoesNotMatch") == 0)
-		og_buf_printf(&b, "; is AWS_SECRET_ACCESS_KEY the one of key ...%s?",
-			      c->key_id[0] ? c->key_id + OG_MAX(strlen(c->key_id), (size_t)4) - 4 : "");
-	if (c->cls == S3_UNSUPPORTED && c->once)
-		og_buf_str(&b, "; the object store does not support conditional writes");
+	put_remedy(c, res, &b);
 	og_error_set(&c->err, OG_ERR_IO, "%s", b.data ? b.data : "no memory");
 	og_buf_fini(&b);
 }
@@ -270,6 +334,15 @@ static unsigned next_delay(struct s3_call *c, const struct og_net_response *res)
 	return c->delay_ms;
 }
 
+static void say_tries(struct s3_call *c)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), " (tried %u times in %u s)", c->tries, (unsigned)((og_monotonic_us() - c->begun_us) / 1000000));
+	if (c->cls >= S3_UNSENT && c->tries > 1)
+		say_more(&c->err, text);
+}
+
 static void end_or_retry(struct s3_call *c, const struct og_net_response *res)
 {
 	unsigned wait = c->cls >= S3_UNSENT ? next_delay(c, res) : 0;
@@ -277,6 +350,7 @@ static void end_or_retry(struct s3_call *c, const struct og_net_response *res)
 	if (c->cls == S3_LOST)
 		c->was_unknown = true;
 	if (!may_retry(c, wait)) {
+		say_tries(c);
 		c->res = res;
 		end(c);
 		return;
@@ -361,6 +435,8 @@ static void on_response(void *arg, const struct og_net_response *res)
 		return;
 	}
 	c->cls = class_of(c, res);
+	if (c->cls == S3_OK && is_web_page(res))
+		c->cls = S3_FATAL;
 	if (c->cls != S3_OK)
 		word_error(c, res);
 	end_or_retry(c, res);
