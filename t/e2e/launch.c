@@ -60,7 +60,7 @@ int main(int argc, char **argv)
 	struct test t = { .base = event_base_new() };
 	struct og_chan_cfg control = { .rules = rules, .nrules = OG_COUNT(rules), .arg = &t, .closed = on_closed };
 	struct og_chan_cfg requests = { .self = OG_ROLE_OPERATOR, .peer = OG_ROLE_STORAGED };
-	struct og_launch l = { .path = argv[1], .settings = settings, .nsettings = OG_COUNT(settings), .secrets_fd = -1,
+	struct og_launch l = { .path = argv[1], .role = OG_ROLE_STORAGED, .settings = settings, .nsettings = OG_COUNT(settings), .secrets_fd = -1,
 			       .control = &control };
 	struct og_error err = { 0 };
 	int fd, status;
