@@ -40,6 +40,7 @@ static struct fake {
 	unsigned ncommits, base;	/* commits in the base */
 	bool gone;			/* the branch does not exist */
 	uint32_t claim, done;		/* of the last IMAGE_GET, of the last IMAGE_DONE */
+	unsigned dropped;		/* IMAGE_DROPs answered */
 	int fail_images;		/* so many IMAGE_GETs fail */
 	int fail_code;
 	unsigned again;			/* so many COMMITs are told to evaluate again */
@@ -345,7 +346,14 @@ static int on_bell(void *arg, struct og_ipc_msg *m, struct og_error *err)
 	return og_graph_on_bell(graph, m, err);
 }
 
+static int on_drop(void *arg, struct og_ipc_msg *m, struct og_error *err)
+{
+	(void)arg;
+	return og_graph_on_image_drop(graph, m, err);
+}
+
 static const struct og_ipc_rule worker_rules[] = {
+	{ OG_IPC_IMAGE_DROP, OG_IPC_ANY_STATE, on_drop },
 	{ OG_IPC_HEAD_MOVED, OG_IPC_ANY_STATE, on_head_moved },
 	{ OG_IPC_BELL, OG_IPC_ANY_STATE, on_bell },
 };
@@ -380,6 +388,14 @@ static void fake_go(void)
 	fake.nheld = 0;
 	for (unsigned i = 0; i < n; i++)
 		fake_answer(&fake.held[i]);
+	turn();
+}
+
+/* The newest alone. */
+static void fake_go_one(void)
+{
+	ck_assert_uint_gt(fake.nheld, 0);
+	fake_answer(&fake.held[--fake.nheld]);
 	turn();
 }
 
@@ -962,6 +978,123 @@ START_TEST(a_query_waits_for_its_images)
 }
 END_TEST
 
+/* ---- images that og-storaged wants back ---- */
+
+static int on_dropped(void *arg, struct og_ipc_msg *m, struct og_error *err)
+{
+	(void)arg;
+	(void)err;
+	if (m) {
+		ck_assert_int_eq(m->type, OG_IPC_DROPPED);
+		fake.dropped++;
+	}
+	return 0;
+}
+
+/* Asks for the image that was built last. */
+static void drop(uint32_t claim)
+{
+	struct og_error err = { 0 };
+	struct og_buf b = { 0 };
+
+	og_wire_put_claim(&b, &(struct og_wire_claim){ building, claim });
+	ck_assert_int_eq(og_chan_request(fake.chan, OG_IPC_IMAGE_DROP, &b, -1, 0, on_dropped, NULL, NULL, &err), 0);
+	og_buf_fini(&b);
+	turn();
+}
+
+START_TEST(an_image_that_nobody_reads_is_given_back_at_once)
+{
+	struct ran x = { 0 };
+
+	person("abc");
+	fake.base = 1;
+	query(&x, "Person");
+	ck_assert_uint_eq(fake.done, fake.claim);
+	drop(0);
+	ck_assert_uint_eq(fake.dropped, 1);
+	/* Unknown by now, and so given back too. */
+	drop(0);
+	ck_assert_uint_eq(fake.dropped, 2);
+	fake.images = 0;
+	query(&x, "Person");
+	ck_assert_uint_eq(x.answers, 2);
+	ck_assert_uint_eq(x.rows, 3);
+	ck_assert_uint_eq(fake.images, 1);
+}
+END_TEST
+
+static struct og_view *pinned;
+
+static void on_pinned(void *arg, struct og_view *v, const struct og_error *err)
+{
+	(void)arg;
+	ck_assert_msg(v != NULL, "%s", err->message);
+	pinned = og_view_ref(v);
+}
+
+START_TEST(an_image_that_is_read_is_given_back_after_it)
+{
+	const struct og_type *t;
+	struct asked a = { 0 };
+	struct og_slice id;
+
+	person("abc");
+	fake.base = 1;
+	ask(&a);
+	turn();
+	t = og_catalog_table(a.snap->catalog, OG_SLICE("node:Person"));
+	og_graph_pin(a.snap, &(struct og_need){ OG_NEED_IDS, t, 0 }, 1, on_pinned, NULL);
+	turn();
+	drop(0);
+	ck_assert_uint_eq(fake.dropped, 0);
+	id = og_view_id(&pinned->types[t->index], 1);
+	ck_assert(og_slice_is(id, "b"));
+	/* Who comes now gets one of its own; the first view's end ends the first one. */
+	fake.images = 0;
+	og_graph_pin(a.snap, &(struct og_need){ OG_NEED_IDS, t, 0 }, 1, on_pinned, NULL);
+	og_view_unref(pinned);
+	turn();
+	ck_assert_uint_eq(fake.images, 1);
+	ck_assert_uint_eq(fake.dropped, 1);
+	og_view_unref(pinned);
+	drop(0);
+	ck_assert_uint_eq(fake.dropped, 2);
+	release(&a);
+}
+END_TEST
+
+START_TEST(whose_turn_it_is_keeps_what_it_has)
+{
+	struct ran x = { 0 };
+
+	person("abc");
+	fake.base = 1;
+	person("d");
+	(void)rows_now();
+	fake.hold = true;
+	query(&x, "Person");
+	ck_assert_uint_gt(fake.nheld, 1);
+	fake_go_one();
+	/* Somebody else's turn: it is lost, and asked for again at once. */
+	fake.images = 0;
+	drop(fake.claim + 1);
+	ck_assert_uint_eq(fake.dropped, 1);
+	ck_assert_uint_eq(fake.images, 1);
+	fake_go_one();
+	drop(fake.claim);
+	ck_assert_uint_eq(fake.dropped, 1);
+	ck_assert_uint_eq(fake.images, 1);
+	while (fake.nheld)
+		fake_go();
+	turn();
+	ck_assert_uint_eq(x.answers, 1);
+	ck_assert_msg(x.code == 0, "%s", x.message);
+	ck_assert_uint_eq(x.rows, 4);
+	ck_assert_uint_eq(fake.dropped, 2);
+}
+END_TEST
+
 /* The channel goes while images are on their way, and is replaced by the owner in the order that it must keep. */
 START_TEST(loss_while_images_are_fetched)
 {
@@ -1165,6 +1298,9 @@ static void add(TCase *tc)
 	tcase_add_test(tc, loss_ends_what_waits_and_a_new_channel_goes_on);
 	tcase_add_test(tc, what_is_at_hand_is_read_on_without_og_storaged);
 	tcase_add_test(tc, a_query_waits_for_its_images);
+	tcase_add_test(tc, an_image_that_nobody_reads_is_given_back_at_once);
+	tcase_add_test(tc, an_image_that_is_read_is_given_back_after_it);
+	tcase_add_test(tc, whose_turn_it_is_keeps_what_it_has);
 	tcase_add_test(tc, loss_while_images_are_fetched);
 	tcase_add_test(tc, a_damaged_type_is_no_concern_of_others);
 	tcase_add_test(tc, gone_images_open_the_state_again);
