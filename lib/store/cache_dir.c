@@ -180,7 +180,7 @@ static int make_room(struct og_cache_dir *d, uint64_t more, struct og_error *err
 	uint64_t goal = d->limit - more;
 	int rc = list_files(d, &e, err);
 
-	if (rc == 0 && d->bytes > goal) {
+	if (rc == 0 && e.n && d->bytes > goal) {
 		qsort(e.p, e.n, sizeof(*e.p), by_use);
 		goal -= OG_MIN(goal, d->limit / 16);
 		for (size_t i = 0; i < e.n && d->bytes > goal; i++) {
