@@ -172,6 +172,41 @@ static void put_cache(struct cli *c, const struct og_json *status)
 	og_buf_str(&c->out, " misses\n");
 }
 
+static void put_counter(struct cli *c, const struct og_json *counters, const char *before, const char *name)
+{
+	og_buf_str(&c->out, before);
+	put_plain(&c->out, og_json_get(counters, name));
+}
+
+/* What the store was asked for, and what became of the log. */
+static void put_work(struct cli *c, const struct og_json *status)
+{
+	static const char *const ops[] = { "get", "head", "put", "put_absent", "put_match", "delete", "delete_many", "list" };
+	const struct og_json *counters = og_json_get(status, "counters");
+
+	if (!og_json_is(counters, OG_JT_OBJECT))
+		return;
+	put_counter(c, counters, "\nlog: ", "commits");
+	put_counter(c, counters, " operations, ", "objects_put");
+	put_counter(c, counters, " objects put, ", "objects_followed");
+	put_counter(c, counters, " of other hosts, ", "lost_rounds");
+	put_counter(c, counters, " rounds lost, ", "checkpoints");
+	put_counter(c, counters, " checkpoints, ", "tail");
+	og_buf_str(&c->out, " objects since\nstore:");
+	for (size_t i = 0; i < OG_COUNT(ops); i++) {
+		char name[32];
+
+		snprintf(name, sizeof(name), "store_%s", ops[i]);
+		put_counter(c, counters, i ? ", " : " ", name);
+		og_buf_printf(&c->out, " %s", ops[i]);
+	}
+	put_counter(c, counters, "\nHTTP: ", "http_requests");
+	put_counter(c, counters, " requests, ", "http_retries");
+	put_counter(c, counters, " of them repeated, ", "http_bytes_in");
+	put_counter(c, counters, " bytes in, ", "http_bytes_out");
+	og_buf_str(&c->out, " out\n");
+}
+
 static void put_last_ends(struct cli *c, const struct og_json *list)
 {
 	for (size_t i = 0; og_json_is(list, OG_JT_ARRAY) && i < list->items.n; i++) {
@@ -198,6 +233,7 @@ static void put_text(struct cli *c, const struct og_json *status)
 	put_processes(c, processes);
 	put_last_ends(c, processes);
 	put_graphs(c, status);
+	put_work(c, status);
 	put_cache(c, status);
 }
 

@@ -32,66 +32,83 @@ static void on_drain(void *arg, uint32_t ms)
 	(void)ms;
 }
 
-#define CACHE_STATS 6u
+struct counters {
+	struct og_buf *b;
+	uint32_t n;
+};
 
-static void put_cache_stats(struct og_buf *b, const struct og_cache_stats *s)
+static void count(struct counters *c, const char *name, uint64_t value)
 {
-	const struct {
-		const char *name;
-		uint64_t value;
-	} all[CACHE_STATS] = {
-		{ "cache_bytes", s->bytes }, { "cache_limit", s->limit }, { "cache_hits", s->hits }, { "cache_misses", s->misses },
-		{ "cache_evicted", s->evicted }, { "cache_damaged", s->damaged },
-	};
+	og_put_str(c->b, name);
+	og_put_u64(c->b, value);
+	c->n++;
+}
 
-	for (size_t i = 0; i < OG_COUNT(all); i++) {
-		og_put_str(b, all[i].name);
-		og_put_u64(b, all[i].value);
+static void count_journal(struct counters *c, const struct storaged *sd)
+{
+	struct og_journal_stats s = { 0 };
+
+	if (sd->journal)
+		og_journal_stats(sd->journal, &s);
+	count(c, "commits", s.commits);
+	count(c, "queued", s.queued);
+	count(c, "objects_put", s.objects_put);
+	count(c, "objects_followed", s.objects_followed);
+	count(c, "lost_rounds", s.lost_rounds);
+	count(c, "readbacks", s.readbacks);
+	count(c, "looks", s.confirms);
+	count(c, "look_gets", s.confirm_gets);
+	count(c, "checkpoints", s.checkpoints);
+	count(c, "checkpoints_failed", s.checkpoints_failed);
+	count(c, "tail", s.tail);
+	count(c, "delta_puts", sd->delta_puts);
+}
+
+static void count_store(struct counters *c, const struct og_store *s)
+{
+	for (int i = 0; i < OG_STORE_NOPS; i++) {
+		char name[40];
+
+		snprintf(name, sizeof(name), "store_%s", og_store_op_name((enum og_store_op)i));
+		count(c, name, s ? s->requests[i] : 0);
 	}
+	count(c, "http_requests", s ? s->http_requests : 0);
+	count(c, "http_retries", s ? s->http_retries : 0);
+	count(c, "http_bytes_in", s ? s->http_bytes_in : 0);
+	count(c, "http_bytes_out", s ? s->http_bytes_out : 0);
+}
+
+static void count_cache(struct counters *c, const struct storaged *sd)
+{
+	struct og_cache_stats s = { 0 };
+
+	if (sd->cache)
+		og_cache_stats(sd->cache, &s);
+	count(c, "cache_bytes", s.bytes);
+	count(c, "cache_limit", s.limit);
+	count(c, "cache_hits", s.hits);
+	count(c, "cache_misses", s.misses);
+	count(c, "cache_evicted", s.evicted);
+	count(c, "cache_damaged", s.damaged);
 }
 
 static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
 {
 	struct storaged *sd = arg;
 	const struct og_state *s = sd->journal ? og_journal_state(sd->journal) : NULL;
-	struct og_journal_stats js = { 0 };
-	struct og_cache_stats cs = { 0 };
-	static const char *const names[] = { "commits", "objects_put", "objects_followed", "lost_rounds", "checkpoints", "tail",
-					"delta_puts" };
-	uint64_t values[OG_COUNT(names)];
+	struct og_buf list = { 0 };
+	struct counters c = { .b = &list };
 
-	if (sd->journal)
-		og_journal_stats(sd->journal, &js);
-	values[0] = js.commits;
-	values[1] = js.objects_put;
-	values[2] = js.objects_followed;
-	values[3] = js.lost_rounds;
-	values[4] = js.checkpoints;
-	values[5] = js.tail;
-	values[6] = sd->delta_puts;
-	if (sd->cache)
-		og_cache_stats(sd->cache, &cs);
-	og_put_u32(b, OG_COUNT(names) + 4 + OG_STORE_NOPS + CACHE_STATS);
-	for (size_t i = 0; i < OG_COUNT(names); i++) {
-		og_put_str(b, names[i]);
-		og_put_u64(b, values[i]);
-	}
-	og_put_str(b, "image_bytes");
-	og_put_u64(b, sd->room.bytes);
-	og_put_str(b, "image_limit");
-	og_put_u64(b, sd->room.budget);
-	og_put_str(b, "images_evicted");
-	og_put_u64(b, sd->evicted);
-	for (int i = 0; i < OG_STORE_NOPS; i++) {
-		char name[40];
-
-		snprintf(name, sizeof(name), "store_%s", og_store_op_name((enum og_store_op)i));
-		og_put_str(b, name);
-		og_put_u64(b, sd->store ? sd->store->requests[i] : 0);
-	}
-	og_put_str(b, "http_requests");
-	og_put_u64(b, sd->store ? sd->store->http_requests : 0);
-	put_cache_stats(b, &cs);
+	count_journal(&c, sd);
+	count(&c, "image_bytes", sd->room.bytes);
+	count(&c, "image_limit", sd->room.budget);
+	count(&c, "images_evicted", sd->evicted);
+	count_store(&c, sd->store);
+	count_cache(&c, sd);
+	og_put_u32(b, c.n);
+	og_buf_slice(b, og_buf_view(&list));
+	b->failed |= list.failed;
+	og_buf_fini(&list);
 	og_put_u32(b, 1);
 	og_put_str(b, "default");
 	og_put_str(b, sd->uri);

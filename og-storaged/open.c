@@ -15,7 +15,10 @@
 #include "store/s3.h"
 
 #define IO_THREADS 3u
-/* Somebody waits for the answer of every request: rather an error in time than an answer too late. */
+/*
+ * Somebody waits for the answer of what is read: rather an error in time than an answer too late. A put under a condition is made once, and repeated by
+ * the journal until it is known what became of it, whoever has gone meanwhile. Segments and checkpoints took long to make, and get the store's 180 s.
+ */
 #define PATIENCE_MS 30000u
 
 /* A secret, or one of the few variables that og-master hands on. */

@@ -591,6 +591,7 @@ struct og_store *og_store_s3_new(const struct og_store_s3_config *config, struct
 	}
 	s->store.read_only = config->read_only;
 	s->patience_ms = config->patience_ms ? config->patience_ms : PATIENCE_MS;
+	s->put_patience_ms = config->put_patience_ms ? config->put_patience_ms : PATIENCE_MS;
 	s->range_bytes = config->range_bytes ? config->range_bytes : RANGE_BYTES;
 	if (set_up(s, config, err) == 0)
 		return &s->store;

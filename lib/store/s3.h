@@ -20,6 +20,7 @@ struct og_store_s3_config {
 	struct event_base *base;
 	const struct og_aws_settings *settings;	/* copied */
 	unsigned patience_ms;		/* how long a request may take with all its repetitions; 0: 180,000 */
+	unsigned put_patience_ms;	/* the same for a put without a condition: what it holds took long to make; 0: 180,000 */
 	uint64_t range_bytes;		/* of a get with want_fd; 0: 8 MiB */
 	bool read_only;
 };

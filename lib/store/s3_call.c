@@ -270,6 +270,7 @@ struct s3_call *s3_call_new(struct s3_store *s, const char *method, const char *
 		return NULL;
 	c->s = s;
 	c->method = method;
+	c->patience_ms = strcmp(method, "PUT") == 0 ? s->put_patience_ms : s->patience_ms;
 	c->done = done;
 	c->arg = arg;
 	c->next = s->calls;
@@ -313,7 +314,7 @@ static bool may_retry(struct s3_call *c, unsigned wait_ms)
 {
 	uint64_t spent = (og_monotonic_us() - c->begun_us) / 1000;
 
-	if (c->cls < S3_UNSENT || c->tries >= TRIES_MAX || spent + wait_ms > c->s->patience_ms)
+	if (c->cls < S3_UNSENT || c->tries >= TRIES_MAX || spent + wait_ms > c->patience_ms)
 		return false;
 	return !c->once;
 }
@@ -355,6 +356,7 @@ static void end_or_retry(struct s3_call *c, const struct og_net_response *res)
 		end(c);
 		return;
 	}
+	c->s->store.http_retries++;
 	og_log(OG_LOG_DEBUG, "s3.retry", "method=%s try=%u wait_ms=%u", c->method, c->tries, wait);
 	retry_in(c, wait);
 }
@@ -427,6 +429,7 @@ static void on_response(void *arg, const struct og_net_response *res)
 	struct s3_call *c = arg;
 
 	c->transfer = NULL;
+	c->s->store.http_bytes_in += res->received;
 	c->fault = (struct og_aws_fault){ 0 };
 	if (res->outcome == OG_NET_ANSWERED && (res->status >= 300 || c->xml_answer))
 		og_aws_fault_read(res->body, &c->fault);
@@ -530,7 +533,7 @@ static unsigned stall_of(const struct s3_call *c)
 
 	if (c->net.len > SMALL_BODY)
 		s = STALL_MAX_S;
-	left = left < c->s->patience_ms ? (c->s->patience_ms - left) / 1000 : 0;
+	left = left < c->patience_ms ? (c->patience_ms - left) / 1000 : 0;
 	return (unsigned)OG_MAX(OG_MIN((uint64_t)s, left), UINT64_C(1));
 }
 
@@ -566,6 +569,7 @@ static int transmit(struct s3_call *c, const struct og_sigv4_result *sig, const 
 		r.head = on_head;
 	c->tries++;
 	c->s->store.http_requests++;
+	c->s->store.http_bytes_out += r.len;
 	c->transfer = og_net_start(c->s->net, &r, on_response, c, err);
 	og_buf_fini(&url);
 	return c->transfer ? 0 : err->code;

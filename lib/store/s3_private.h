@@ -29,7 +29,7 @@ struct s3_store {
 	enum { S3_REGION_KNOWN, S3_REGION_WANTED, S3_REGION_ASKED } region_state;
 	struct og_net_transfer *region_transfer;
 	int64_t skew_us;		/* the server's clock less ours */
-	unsigned patience_ms;
+	unsigned patience_ms, put_patience_ms;
 	bool unsigned_payload, no_verify;
 	bool unquoted;			/* this endpoint compares If-Match with the ETag without its quotes */
 	bool no_batch;			/* it knows no delete of many */
@@ -86,6 +86,7 @@ struct s3_call {
 	bool hashed, waits_for_key, waits_for_region, had_token, fixed_key, fixed_skew, fixed_region;
 	char key_id[160];
 	unsigned tries;
+	unsigned patience_ms;
 	uint64_t begun_us;
 	unsigned delay_ms;
 	struct s3_call *next;

@@ -121,6 +121,8 @@ struct og_store {
 	bool read_only;		/* every put and delete answers OG_ERR_DENIED */
 	uint64_t requests[OG_STORE_NOPS];	/* submitted since the start; for tests and `status` */
 	uint64_t http_requests;	/* what they took, tries and parts each counted; 0 where there is no HTTP */
+	uint64_t http_retries;	/* of those, the ones made because an earlier one failed */
+	uint64_t http_bytes_in, http_bytes_out;	/* bodies of answers and of requests, each try counted */
 	char *uri;		/* for messages; on the heap */
 	struct og_store_deferred *deferred;	/* private to store.c */
 };

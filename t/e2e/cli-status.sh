@@ -31,6 +31,17 @@ done
 expect 200 POST /mutate "$(add_person cyd)"
 run 0 mutate g -e 'query up($n: String) { update Person set { age: 5 } where name = $n }' --params '{"n":"cyd"}'
 out_has '1 nodes'
+
+# --- what it has done, counted
+names >/dev/null
+run 0 status --admin-socket "$tmp/admin"
+out_has 'log: 2 operations, 2 objects put, 2 of other hosts, 0 rounds lost, 0 checkpoints, 4 objects since'
+grep -q '^store: [1-9][0-9]* get, 0 head, 0 put, 2 put_absent, 0 put_match, 0 delete, 0 delete_many, 2 list$' "$tmp/stdout" || fail "the store: $(cat "$tmp/stdout")"
+out_has 'HTTP: 0 requests, 0 of them repeated, 0 bytes in, 0 out'
+run 0 status --admin-socket "$tmp/admin" --json
+for name in commits objects_put looks look_gets queued tail checkpoints_failed store_get http_retries http_bytes_in http_bytes_out; do
+	out_has "\"$name\": "
+done
 stop
 fails status --admin-socket "$tmp/admin"
 verified "$tmp/g"

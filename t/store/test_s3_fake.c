@@ -19,13 +19,13 @@ static struct fake fake;
 static struct og_error err;
 static struct og_store_result out;
 static struct og_buf body;
-static unsigned turn, patience_ms;
+static unsigned turn, patience_ms, put_patience_ms;
 static const char *keys_file;
 
 static void open_store(const char *uri, bool sign)
 {
 	struct og_aws_settings set = { 0 };
-	struct og_store_s3_config c = { .uri = uri, .base = base, .settings = &set, .patience_ms = patience_ms, .range_bytes = 4 };
+	struct og_store_s3_config c = { .uri = uri, .base = base, .settings = &set, .patience_ms = patience_ms, .put_patience_ms = put_patience_ms, .range_bytes = 4 };
 
 	set.endpoint_s3 = fake.url;
 	if (keys_file) {
@@ -46,7 +46,7 @@ static void setup(void)
 	ck_assert_int_eq(og_net_global_init(&err), 0);
 	base = event_base_new();
 	fake_start(&fake, base);
-	patience_ms = 5000;
+	patience_ms = put_patience_ms = 5000;
 	keys_file = NULL;
 	open_store("s3://b/p/q", true);
 	turn = 0;
@@ -134,6 +134,16 @@ START_TEST(a_store_says_when)
 	open_store("s3://b/p/q", true);
 	turn = 0;
 	ck_assert_int_eq(run(OG_STORE_GET, "k"), OG_ERR_UNAVAILABLE);
+	ck_assert_uint_eq(turn, 1);
+	/* What took long to make is put with another patience. */
+	turn = 0;
+	ck_assert_int_eq(run(OG_STORE_PUT, "k"), 0);
+	ck_assert_uint_eq(turn, 2);
+	og_store_free(st);
+	put_patience_ms = 900;
+	open_store("s3://b/p/q", true);
+	turn = 0;
+	ck_assert_int_eq(run(OG_STORE_PUT, "k"), OG_ERR_UNKNOWN);
 	ck_assert_uint_eq(turn, 1);
 }
 END_TEST
