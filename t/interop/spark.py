@@ -119,6 +119,14 @@ def ranks_of(spark, graph, folder, name):
     return {r.id: r.rank for r in spark.read.parquet(out).collect()}
 
 
+def dangling(spark):
+    """What tables of different commits may look like: an edge to a node that is no more, one from a node that is not yet there."""
+    vertices = spark.sql("select * from values ('P/a'), ('P/b') as t(v)")
+    edges = spark.sql("select * from values ('P/a', 'P/b'), ('P/a', 'P/gone'), ('P/new', 'P/b'), ('P/b', 'P/b'), ('P/a', 'P/b') as t(s, d)")
+    kept = sorted((r.s, r.d) for r in pagerank.drop_dangling(vertices, edges).collect())
+    check(kept == [("P/a", "P/b"), ("P/a", "P/b"), ("P/b", "P/b")], "edges that are kept", *kept)
+
+
 def page_rank(spark, test, rng, folder):
     graph = init(folder, PEOPLE, "people")
     rows = [{"type": "Person", "data": {"name": "p%d" % i}} for i in range(100)]
@@ -148,6 +156,7 @@ def page_rank(spark, test, rng, folder):
 def run(test, rng, folder):
     spark = SparkSession.builder.getOrCreate()
     every_type(spark, rng, folder)
+    dangling(spark)
     page_rank(spark, test, rng, folder)
     spark.stop()
 
