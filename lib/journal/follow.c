@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define LOSSES_BACKLOG 4u
+#define LOSSES_BACKLOG 1u
 
 /* ---- the doorbell ---- */
 
@@ -235,7 +235,8 @@ static void on_got(void *arg, struct og_store_result *res)
  * How many to ask for at once. What a listing showed is there: all of it, and the key behind it. Of what nobody showed, as
  * many as were found so far: then m objects of other hosts never cost more than 2 m requests (one costs two, itself and
  * the 404 behind it), and a long backlog is soon fetched OG_JN_WINDOW_MAX at a time. A put that loses to an object costs
- * two as well; one that loses time after time has a backlog ahead of it, and its read-back grows until it meets the end.
+ * two as well. One that loses again has fallen behind a host that writes without a pause: if it read one object a round it
+ * would never catch up, and never win. Its read-back grows until it meets the end; a GET costs a fraction of a lost put.
  */
 static unsigned next_window(const struct og_journal *j)
 {
