@@ -40,6 +40,7 @@ int main(int argc, char **argv, char **envp)
 
 	/* A closed pipe is an error of write(2), so that what we started is stopped in order. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	og_log_init("omnigraph", og_log_parse_level(getenv("RUST_LOG") ? getenv("RUST_LOG") : "error"), false);
 	switch (args_parse(argc, argv, &c.args)) {
 	case ARGS_DONE:

@@ -141,6 +141,7 @@ static int watch_signals(struct master *m, struct og_error *err)
 	evtimer_assign(&m->drain_timer, m->base, on_drain_timer, m);
 	evtimer_assign(&m->stop_timer, m->base, on_stop_timer, m);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (evsignal_add(&m->sigterm, NULL) < 0 || evsignal_add(&m->sigint, NULL) < 0 ||
 	    evsignal_add(&m->sigchld, NULL) < 0 || evsignal_add(&m->sighup, NULL) < 0)
 		return og_error_set(err, OG_ERR_IO, "signals cannot be watched");

@@ -366,10 +366,10 @@ static void set_up_log(struct og_child *c)
 		    format && strcmp(format, "json") == 0);
 }
 
-/* Whoever started us decides when we stop: the terminal's signals are not ours. */
+/* Whoever started us decides when we stop: the terminal's signals are not ours. A file over the limit is an error like any other. */
 static void ignore_signals(void)
 {
-	static const int ignored[] = { SIGPIPE, SIGINT, SIGTERM, SIGHUP };
+	static const int ignored[] = { SIGPIPE, SIGINT, SIGTERM, SIGHUP, SIGXFSZ };
 
 	for (size_t i = 0; i < OG_COUNT(ignored); i++)
 		signal(ignored[i], SIG_IGN);
