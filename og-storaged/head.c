@@ -641,6 +641,7 @@ static void open_branch(struct opener *o)
 static void on_snapshot(void *arg, const struct og_branch *state, const struct og_error *err)
 {
 	struct opener *o = arg;
+	struct storaged *sd = o->sd;
 	struct og_error e = { 0 };
 	struct base *b;
 
@@ -648,13 +649,13 @@ static void on_snapshot(void *arg, const struct og_branch *state, const struct o
 		opener_fail(o, err);
 		return;
 	}
-	b = base_make(o->sd, state, false, &e);
+	b = base_make(sd, state, false, &e);
 	if (!b) {
 		opener_fail(o, &e);
 		return;
 	}
-	answer_head(o, b, false);
-	base_free(o->sd, b);
+	answer_head(o, b, false);	/* frees o */
+	base_free(sd, b);
 }
 
 static void open_commit(struct opener *o)
