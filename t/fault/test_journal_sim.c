@@ -6,7 +6,7 @@
  *
  *   test_journal_sim [--runs N] [--seconds S] [--seed S] [--lie N]
  *
- * First the test of the test: stores that break their word must be found out. --seed: that history alone, once.
+ * First the test of the test: stores that break their word must be found out. --seed: that history alone, once, unless told how many.
  */
 #include "config.h"
 
@@ -835,7 +835,7 @@ int main(int argc, char **argv)
 {
 	uint64_t runs = UINT64_MAX, seed = first_seed();
 	uint64_t seconds = 25, lie = SIM_HONEST;
-	bool one = false;
+	bool one = false, timed = false;
 	struct totals t = { 0 };
 	double start = cpu_seconds();
 	char why[700];
@@ -844,7 +844,7 @@ int main(int argc, char **argv)
 		if (!strcmp(argv[i], "--runs"))
 			runs = number(argv[i + 1]);
 		else if (!strcmp(argv[i], "--seconds"))
-			seconds = number(argv[i + 1]);
+			seconds = number(argv[i + 1]), timed = true;
 		else if (!strcmp(argv[i], "--seed"))
 			seed = number(argv[i + 1]), one = true;
 		else if (!strcmp(argv[i], "--lie"))
@@ -853,7 +853,7 @@ int main(int argc, char **argv)
 	og_log_init("test_journal_sim", OG_LOG_ERROR, false);	/* checkpoints that fail are none of its business */
 	if (runs != UINT64_MAX)
 		seconds = UINT64_MAX;
-	else if (one)
+	else if (one && !timed)
 		runs = 1;
 	if (!one && !finds_liars(seed))
 		return EXIT_FAILURE;
