@@ -291,8 +291,11 @@ static void rows_of_two_hosts(void)
 		commit(b, OG_OP_MUTATE, 1, 1000 + m);
 		run();
 		snprintf(what, sizeof(what), "mutation, %u of another host's in between", m);
-		/* each costs the put that lost and the look at it */
-		expect(what, (struct cost){ .puts = 1 + m, .gets = m, .rounds = 1 + 2 * m });
+		/*
+		 * One costs the put that lost and the look at it. Who loses a second time in a row looks at two places at once, so as not to run
+		 * behind for ever: that may be one look more than there were objects, and spares a put where there were.
+		 */
+		expect(what, m == 1 ? (struct cost){ .puts = 2, .gets = 1, .rounds = 3 } : (struct cost){ .puts = 3, .gets = 3, .rounds = 5 });
 		confirm(a);
 		run();
 	}
