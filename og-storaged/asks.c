@@ -17,7 +17,7 @@
 #include "base/log.h"
 
 #define FORCE_MS 100		/* whose turn it is waits so long for running queries to end before it goes beyond the budget */
-#define REFUSE_MS 3000		/* and is refused when nothing has been given back for so long */
+#define REFUSE_MS 10000		/* and is refused when nothing has been built or given back for so long */
 #define SILENT_MS 1000		/* a claim that neither asks nor ends for so long has had its turn */
 #define BLOCKED_MS 20		/* between two looks while somebody waits */
 #define WAITING_MS 5000		/* and while only answers to IMAGE_DROP are due */
@@ -31,6 +31,7 @@ struct claim {
 	uint64_t heard_ms;
 	unsigned asks;			/* open ones */
 	bool done;
+	bool lost;			/* something of its process was asked back: it may have asked twice for the same */
 	struct claim *next;
 };
 
@@ -125,6 +126,14 @@ uint32_t asks_turn(const struct storaged *sd, const struct peer *p)
 	const struct claim *c = claim_first(sd);
 
 	return c && c->peer == p ? c->number : 0;
+}
+
+void asks_lose(struct storaged *sd, const struct peer *p)
+{
+	const struct claim *turn = claim_first(sd);
+
+	for (struct claim *c = sd->claims; c; c = c->next)
+		c->lost |= c->peer == p && c != turn;
 }
 
 /* ---- the queue ---- */
@@ -256,7 +265,7 @@ void room_soon(struct storaged *sd, unsigned ms)
 /* What it asks for is more than there may ever be, or others have it. */
 static void say_why(struct storaged *sd, const struct claim *c, uint64_t need, struct og_error *err)
 {
-	uint64_t would = OG_MAX(need, c->bytes);
+	uint64_t would = c->lost ? need : OG_MAX(need, c->bytes);
 
 	if (would <= sd->room.most) {
 		og_error_set(err, OG_ERR_UNAVAILABLE, "the memory for images is taken by other queries; try again in a moment");
@@ -292,8 +301,8 @@ static void refuse(struct storaged *sd, struct claim *c, const struct og_error *
 
 enum verdict { GO, WAIT, REFUSED };
 
-/* Whether what is asked for, and is not here, may be built now. */
-static enum verdict judge(struct storaged *sd, const struct ask *a)
+/* Whether what is asked for, and is not here, may be built now. *kept: room for whose turn it is, which others do not get; the turn comes first. */
+static enum verdict judge(struct storaged *sd, const struct ask *a, uint64_t *kept)
 {
 	struct room *r = &sd->room;
 	uint64_t now = now_ms(), need = image_cost(sd, &a->image->key);
@@ -302,16 +311,21 @@ static enum verdict judge(struct storaged *sd, const struct ask *a)
 
 	if (a->claim == turn)
 		room_make(r, need, now);
-	if (room_fits(r, need, r->budget))
+	if (room_fits(r, need + *kept, r->budget))
 		return GO;
 	if (a->claim != turn)
 		return WAIT;
-	if (sd->blocked_order != turn->order || sd->blocked_evicted != sd->evicted) {
+	*kept += need;
+	if (sd->blocked_order != turn->order) {
 		sd->blocked_order = turn->order;
+		sd->turn_ms = now;
+		sd->blocked_evicted = sd->evicted - 1;
+	}
+	if (sd->blocked_evicted != sd->evicted || r->promised) {
 		sd->blocked_evicted = sd->evicted;
 		sd->blocked_ms = now;
 	}
-	if (now - sd->blocked_ms >= FORCE_MS)
+	if (now - sd->turn_ms >= FORCE_MS)
 		sd->forced_order = turn->order;
 	if (sd->forced_order == turn->order && room_fits(r, need, r->most))
 		return GO;
@@ -325,6 +339,8 @@ static enum verdict judge(struct storaged *sd, const struct ask *a)
 /* One pass over the queue. false: it has changed under us, again. */
 static bool admit(struct storaged *sd, bool *built, bool *waits)
 {
+	uint64_t kept = 0;
+
 	*waits = false;
 	for (struct ask *a = sd->asks; a; a = a->next) {
 		struct image *i = a->image;
@@ -337,7 +353,7 @@ static bool admit(struct storaged *sd, bool *built, bool *waits)
 			asks_answer(sd, i);
 			return false;
 		}
-		v = i->fd >= 0 ? WAIT : judge(sd, a);
+		v = i->fd >= 0 ? WAIT : judge(sd, a, &kept);
 		if (v == REFUSED)
 			return false;
 		*waits |= v == WAIT;

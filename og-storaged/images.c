@@ -313,6 +313,7 @@ static bool image_ask(void *arg, struct room_item *it, uint64_t peer, uint64_t n
 		return false;
 	}
 	p->drops++;
+	asks_lose(sd, p);
 	return true;
 }
 

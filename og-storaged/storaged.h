@@ -126,7 +126,8 @@ struct storaged {
 	uint64_t evicted;
 	struct claim *claims;		/* queries that ask for images, oldest first */
 	struct ask *asks;		/* in the order of their claims */
-	uint64_t blocked_order, blocked_ms, blocked_evicted;	/* claim whose turn it was without room; since; images gone until then */
+	uint64_t blocked_order, turn_ms;	/* claim whose turn it was without room; since */
+	uint64_t blocked_ms, blocked_evicted;	/* since when nothing happened; images gone until then */
 	uint64_t forced_order;		/* claim that may go beyond the budget */
 	struct event *room_timer;
 	struct job *jobs;
@@ -226,6 +227,8 @@ void asks_free(struct storaged *sd);
 bool asks_for(const struct storaged *sd, const struct image *i);
 /* The claim whose turn it is, if it is of this worker; else 0. */
 uint32_t asks_turn(const struct storaged *sd, const struct peer *p);
+/* This worker is asked for an image: its claims may lose it, but for the one whose turn it is. */
+void asks_lose(struct storaged *sd, const struct peer *p);
 void asks_answer(struct storaged *sd, struct image *i);	/* it is here */
 void asks_fail(struct storaged *sd, const struct image *i, const struct og_error *err);
 void asks_forget_peer(struct storaged *sd, const struct peer *p);
