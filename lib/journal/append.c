@@ -184,6 +184,7 @@ void og_jn_expire(struct og_journal *j, uint64_t now)
 		else
 			next = OG_MIN(next, op->deadline_us);
 	}
+	og_jn_expire_waiters(j, now, &next);
 	if (next != UINT64_MAX)
 		og_jn_timer(j, next);
 }

@@ -206,6 +206,32 @@ void og_jn_fail_waiters(struct og_journal *j, const struct og_error *err)
 	}
 }
 
+void og_jn_expire_waiters(struct og_journal *j, uint64_t now, uint64_t *next)
+{
+	struct og_jn_waiter **at = &j->waiters, *w, *late = NULL, **last = &late;
+	struct og_error err = { 0 };
+
+	while ((w = *at)) {
+		if (w->deadline_us <= now) {
+			*at = w->next;
+			w->next = NULL;
+			*last = w;
+			last = &w->next;
+		} else {
+			*next = OG_MIN(*next, w->deadline_us);
+			at = &w->next;
+		}
+	}
+	j->waiters_tail = at;
+	og_error_set(&err, OG_ERR_UNAVAILABLE, "%s: the store has not answered for %u s: whether there is anything newer is not known", j->uri,
+		     OG_JN_DEADLINE_US / 1000000);
+	while ((w = late)) {
+		late = w->next;
+		w->cb(w->arg, &err);
+		free(w);
+	}
+}
+
 /* ---- windows of GETs ---- */
 
 static void window_done(struct og_journal *j);

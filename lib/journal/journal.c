@@ -379,6 +379,10 @@ void og_journal_confirm(struct og_journal *j, og_journal_done cb, void *arg)
 		return;
 	}
 	w->tick = ++j->tick;
+	/* An open may have a long way to go. */
+	w->deadline_us = j->opening ? UINT64_MAX : og_monotonic_us() + OG_JN_DEADLINE_US;
+	if (!j->opening)
+		og_jn_timer(j, w->deadline_us);
 	w->cb = cb;
 	w->arg = arg;
 	*j->waiters_tail = w;

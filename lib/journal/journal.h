@@ -123,7 +123,7 @@ uint64_t og_journal_bell_value(const struct og_journal *j);	/* the value for whi
 
 /*
  * Makes sure that S holds everything that was in the store when this was called; 0 requests when the bell has not moved, else
- * one GET shared by all that wait. err: OG_ERR_UNAVAILABLE (the store does not answer), OG_ERR_GONE (ended).
+ * one GET shared by all that wait. err: OG_ERR_UNAVAILABLE (the store does not answer, or has kept this waiting for 30 s), OG_ERR_GONE (ended).
  */
 void og_journal_confirm(struct og_journal *j, og_journal_done cb, void *arg);
 

@@ -138,6 +138,7 @@ struct og_jn_object {
 struct og_jn_waiter {
 	struct og_jn_waiter *next;
 	uint64_t tick;
+	uint64_t deadline_us;
 	og_journal_done cb;
 	void *arg;
 };
@@ -294,6 +295,8 @@ void og_jn_start_readback(struct og_journal *j);
 void og_jn_check_fini(struct og_jn_check *c);
 void og_jn_confirmed(struct og_journal *j, uint64_t tick);	/* answers waiters */
 void og_jn_fail_waiters(struct og_journal *j, const struct og_error *err);
+/* Those whose time is over are told; *next: when the next one's will be, if that is sooner. */
+void og_jn_expire_waiters(struct og_journal *j, uint64_t now, uint64_t *next);
 /* 0 also where there is none to be had (network file systems, read-only openings). */
 int og_jn_open_bell(struct og_journal *j, struct og_error *err);
 bool og_jn_bell_quiet(const struct og_journal *j);
