@@ -298,17 +298,6 @@ def bench_p99():
     line("requests/s, 4 connections: idle, beside a long query", f"{max(rates['idle']):.0f} {max(rates['busy']):.0f}")
 
 
-WRITES = """
-local id = 0
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-request = function()
-  id = id + 1
-  return wrk.format(nil, nil, nil, '{"query":"query a($k: String) { insert Item { key: $k } }","params":{"k":"%s-' .. id .. '"}}')
-end
-"""
-
-
 def sqlite_writes(db, tag):
     t, k = time.monotonic(), 0
     while time.monotonic() - t < SECONDS:
@@ -339,8 +328,8 @@ def bench_write():
     one, many, lite = [], [], []
     with serving(g) as s:
         for i in range(ROUNDS):
-            one.append(wrk(s.url + "/mutate", 1, WRITES % f"a{i}")[0])
-            many.append(wrk(s.url + "/mutate", 64, WRITES % f"b{i}")[0])
+            one.append(wrk(s.url + "/mutate", 1, benchlib.INSERTS % f"a{i}")[0])
+            many.append(wrk(s.url + "/mutate", 64, benchlib.INSERTS % f"b{i}")[0])
             lite.append(sqlite_writes(db, i))
         rows = next(t["row_count"] for t in s.get("/snapshot")["tables"] if t["table_key"] == "node:Item")
         rss = [int(re.search(r"VmRSS:\s*(\d+)", open(f"/proc/{p}/status").read()).group(1)) for p in s.pids("storaged")]

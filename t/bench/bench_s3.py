@@ -11,10 +11,10 @@ writers  commits/s of 64 writers over those of one
 cold     from the start of a server with an empty cache to the answer of a first query (two hops and a mean over a property), over
          reading the objects that it needs in parallel ranges; N nodes (default 1,000,000) and three times as many edges
 """
-import argparse, http.client, json, os, random, shutil, signal, socket, subprocess, sys, tempfile, time
+import argparse, json, os, random, shutil, signal, subprocess, sys, tempfile, time
 
 import benchlib
-from benchlib import JSON, at_least, at_most, finish, line, run, serving, started
+from benchlib import at_least, at_most, finish, line, run, serving, started
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 S3_SERVER = f"{os.path.dirname(HERE)}/s3-server"
@@ -67,49 +67,39 @@ ITEM = "node Item { key: String @key  n: I64? }\n"
 INSERT = "query a($k: String) { insert Item { key: $k } }"
 
 
+def post(address, path, body):
+    return (f"POST {path} HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}").encode()
+
+
+def timed(conn, req):
+    t = time.perf_counter()
+    status, body = conn.send(req, keep=True)
+    took = time.perf_counter() - t
+    if status != 200:
+        raise RuntimeError(f"{req[:60]}: {status}: {body[:300]}")
+    return took
+
+
 def bench_commit():
     uri = init("commit", ITEM)
     put, commit, size = [], [], 0
     with serving(uri) as s:
-        conn, raw = s.connect(), s3raw.Connection()
-        conn.connect()
-        conn.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        host, port = s.addr.rsplit(":", 1)
+        ours, raw = s3raw.Connection((host, int(port))), s3raw.Connection()
         for i in range(args.commits + 20):
-            body = json.dumps({"query": INSERT, "params": {"k": f"k{i}"}})
-            t = time.perf_counter()
-            conn.request("POST", "/mutate", body, JSON)
-            r = conn.getresponse()
-            answer = r.read()
-            took = time.perf_counter() - t
-            if r.status != 200:
-                raise RuntimeError(f"/mutate: {r.status}: {answer[:300]}")
+            took = timed(ours, post(s.addr, "/mutate", json.dumps({"query": INSERT, "params": {"k": f"k{i}"}})))
             if i == 0:
                 size = max(n for k, n in s3raw.objects(BUCKET, uri.split("/", 3)[3] + "/log/"))
-            req = s3raw.request("PUT", f"/{BUCKET}/bench-raw-{os.getpid()}/{i}", body=os.urandom(size), headers=[("if-none-match", "*")])
-            t = time.perf_counter()
-            status, _ = raw.send(req)
-            if status != 200:
-                raise RuntimeError(f"PUT: {status}")
+            bare = timed(raw, s3raw.request("PUT", f"/{BUCKET}/bench-raw-{os.getpid()}/{i}", body=os.urandom(size), headers=[("if-none-match", "*")]))
             if i >= 20:
-                put.append(time.perf_counter() - t)
+                put.append(bare)
                 commit.append(took)
         raw.close()
-        conn.close()
+        ours.close()
     line(f"conditional PUT of {size} bytes, ms: p10, p50, p90", " ".join(f"{quantile(put, q):.2f}" for q in (.1, .5, .9)))
     line("commit over HTTP, ms: p10, p50, p90", " ".join(f"{quantile(commit, q):.2f}" for q in (.1, .5, .9)))
     at_most("commit over conditional PUT, p50", quantile(commit, .5) / quantile(put, .5), 1.1)
     line("commit less conditional PUT of the same turn, p50, ms", f"{quantile([a - b for a, b in zip(commit, put)], .5):.2f}")
-
-
-WRITES = """
-local id = 0
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-request = function()
-  id = id + 1
-  return wrk.format(nil, nil, nil, '{"query":"query a($k: String) { insert Item { key: $k } }","params":{"k":"%s-' .. id .. '"}}')
-end
-"""
 
 
 def bench_writers():
@@ -118,7 +108,7 @@ def bench_writers():
     with serving(uri) as s:
         for i in range(args.rounds):
             for n in rates:
-                rates[n].append(benchlib.wrk(s.url + "/mutate", n, WRITES % f"{n}-{i}", 5)[0])
+                rates[n].append(benchlib.wrk(s.url + "/mutate", n, benchlib.INSERTS % f"{n}-{i}", 5)[0])
         commits = next(t["row_count"] for t in s.get("/snapshot")["tables"] if t["table_key"] == "node:Item")
     objects = len(s3raw.objects(BUCKET, uri.split("/", 3)[3] + "/log/"))
     line("commits/s: 1 writer, 64 writers", f"{max(rates[1]):.0f} {max(rates[64]):.0f}")

@@ -132,3 +132,15 @@ def wrk(url, connections=16, script=None, seconds=3, cpus=None):
     if bad:
         raise RuntimeError(f"{url}: {bad.group(0)}")
     return rps, ms
+
+
+# For wrk: one Item a request, under keys that begin with what takes the place of %s.
+INSERTS = """
+local id = 0
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+request = function()
+  id = id + 1
+  return wrk.format(nil, nil, nil, '{"query":"query a($k: String) { insert Item { key: $k } }","params":{"k":"%s-' .. id .. '"}}')
+end
+"""

@@ -27,8 +27,10 @@ def request(method, path, query="", body=b"", headers=()):
 
 
 class Connection:
-    def __init__(self):
-        self.sock = socket.create_connection((ENDPOINT.hostname, ENDPOINT.port or 80))
+    """To the store, or to any HTTP server whose answers have a length: the client costs both sides of a comparison the same."""
+
+    def __init__(self, address=None):
+        self.sock = socket.create_connection(address or (ENDPOINT.hostname, ENDPOINT.port or 80))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buf = bytearray(1 << 20)
 
