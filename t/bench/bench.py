@@ -120,7 +120,7 @@ server {{ listen 127.0.0.1:{port}; location / {{ return 200 'ok'; }} }} }}""")
 
 def load_once():
     shutil.rmtree(GRAPH, ignore_errors=True)
-    run(OG, "init", "--schema", f"{ROOT}/contrib/demo/debian.pg", GRAPH)
+    run(OG, "init", "--schema", f"{ROOT}/contrib/demo/debian.pg", GRAPH, cwd=TMP)
     os.sync()
     return clock(run, OG, "load", "--data", DATA, "--mode", "overwrite", GRAPH)
 
@@ -320,7 +320,7 @@ def fsyncs():
 def bench_write():
     g = f"{TMP}/writes"
     open(f"{TMP}/w.pg", "w").write("node Item { key: String @key  n: I64? }\n")
-    run(OG, "init", "--schema", f"{TMP}/w.pg", g)
+    run(OG, "init", "--schema", f"{TMP}/w.pg", g, cwd=TMP)
     db = sqlite3.connect(f"{TMP}/w.db", isolation_level=None)
     db.execute("pragma journal_mode=wal")
     db.execute("pragma synchronous=full")

@@ -59,7 +59,7 @@ def quantile(times, q):
 def init(name, schema):
     open(f"{TMP}/{name}.pg", "w").write(schema)
     uri = f"s3://{BUCKET}/bench-{name}-{os.getpid()}"
-    run(OG, "init", "--schema", f"{TMP}/{name}.pg", uri)
+    run(OG, "init", "--schema", f"{TMP}/{name}.pg", uri, cwd=TMP)
     return uri
 
 
