@@ -5,17 +5,10 @@
 
 #include <stdlib.h>
 
-static void commit_free(struct og_line_commit *c)
-{
-	free(c->touched);
-	free(c->w);
-	free(c);
-}
-
 static void line_free(struct og_line *line)
 {
 	for (size_t k = 0; k < line->n; k++)
-		commit_free(line->v[k]);
+		free(line->v[k]);
 	free(line->v);
 	free(line);
 }
@@ -66,45 +59,48 @@ static struct og_line *line_get(struct og_lines *l, const struct og_ulid *branch
 	return line;
 }
 
+/* With what it points at in one piece: there are thousands of them, come and gone with every batch. */
+static struct og_line_commit *commit_new(const struct og_record *r, const uint64_t *w, size_t nw, bool ours)
+{
+	size_t n = r->commit.ntables;
+	struct og_line_commit *c = malloc(sizeof(*c) + n * sizeof(*c->touched) + nw * sizeof(*w));
+
+	if (!c)
+		return NULL;
+	*c = (struct og_line_commit){ .parent = r->commit.parent, .ours = ours, .all_keys = r->commit.all_keys,
+				      .schema = r->commit.schema.present, .ntouched = n, .nw = nw };
+	c->touched = (struct og_touch *)(c + 1);
+	c->w = (uint64_t *)(c->touched + n);
+	for (size_t i = 0; i < n; i++)
+		c->touched[i] = (struct og_touch){ r->commit.tables[i].type, r->commit.tables[i].version };
+	if (nw)
+		memcpy(c->w, w, nw * sizeof(*w));
+	return c;
+}
+
 int og_lines_add(struct og_lines *l, const struct og_record *r, const uint64_t *w, size_t nw, bool ours,
 		 struct og_error *err)
 {
 	struct og_line *line = line_get(l, &r->commit.branch);
-	struct og_line_commit *c = calloc(1, sizeof(*c));
-	size_t n = r->commit.ntables;
+	struct og_line_commit *c;
 
-	if (!line || !c)
-		goto nomem;
+	if (!line)
+		return og_error_nomem(err);
 	if (line->n == line->cap) {
 		size_t cap = line->cap ? 2 * line->cap : 16;
 		struct og_line_commit **v = reallocarray(line->v, cap, sizeof(*v));
 
 		if (!v)
-			goto nomem;
+			return og_error_nomem(err);
 		line->v = v;
 		line->cap = cap;
 	}
-	c->touched = calloc(n ? n : 1, sizeof(*c->touched));
-	c->w = calloc(nw ? nw : 1, sizeof(*c->w));
-	if (!c->touched || !c->w)
-		goto nomem;
-	c->parent = r->commit.parent;
-	c->ours = ours;
-	c->all_keys = r->commit.all_keys;
-	c->schema = r->commit.schema.present;
-	for (size_t i = 0; i < n; i++)
-		c->touched[i] = (struct og_touch){ r->commit.tables[i].type, r->commit.tables[i].version };
-	c->ntouched = n;
-	if (nw)
-		memcpy(c->w, w, nw * sizeof(*w));
-	c->nw = nw;
+	c = commit_new(r, w, nw, ours);
+	if (!c)
+		return og_error_nomem(err);
 	line->v[line->n++] = c;
 	line->nkeys += nw;
 	return 0;
-nomem:
-	if (c)
-		commit_free(c);
-	return og_error_nomem(err);
 }
 
 void og_lines_drop(struct og_lines *l, const struct og_ulid *branch)
@@ -128,7 +124,7 @@ void og_lines_pop(struct og_lines *l, const struct og_ulid *branch)
 	struct og_line_commit *c = line->v[--line->n];
 
 	line->nkeys -= c->nw;
-	commit_free(c);
+	free(c);
 }
 
 void og_lines_trim(struct og_lines *l, const struct og_ulid *branch)
@@ -141,7 +137,7 @@ void og_lines_trim(struct og_lines *l, const struct og_ulid *branch)
 	/* Twice the limit is let grow, so that the move below is paid once in thousands of commits. */
 	while (line->n - drop > 1 && (line->n - drop > OG_JN_LINE_COMMITS || line->nkeys > OG_JN_LINE_KEYS)) {
 		line->nkeys -= line->v[drop]->nw;
-		commit_free(line->v[drop++]);
+		free(line->v[drop++]);
 	}
 	line->n -= drop;
 	memmove(line->v, line->v + drop, line->n * sizeof(*line->v));
