@@ -82,7 +82,7 @@ static void write_header(struct og_json_writer *w, const struct og_logobj *o)
 	og_json_end_object(w);
 }
 
-int og_logobj_encode(struct og_arena *a, struct og_logobj *o, const struct og_slice *payloads, struct og_buf *head,
+int og_logobj_encode(struct og_arena *a, struct og_logobj *o, const struct og_log_part *parts, struct og_buf *head,
 		     struct og_error *err)
 {
 	struct og_json_writer w;
@@ -97,12 +97,12 @@ int og_logobj_encode(struct og_arena *a, struct og_logobj *o, const struct og_sl
 		return og_arena_error(a, err);
 	for (size_t i = 0; i < o->nbodies; i++) {
 		o->bodies[i].off = bytes;
-		o->bodies[i].len = payloads[i].len;
-		o->bodies[i].sha256 = og_sha256(payloads[i]);
-		if (payloads[i].len > OG_LOG_OBJECT_MAX - bytes)
+		o->bodies[i].len = parts[i].bytes.len;
+		o->bodies[i].sha256 = parts[i].sha256;
+		if (parts[i].bytes.len > OG_LOG_OBJECT_MAX - bytes)
 			return og_error_set(err, OG_ERR_TOO_LARGE, "a log object's bodies are over %u bytes",
 					    OG_LOG_OBJECT_MAX);
-		bytes += payloads[i].len;
+		bytes += parts[i].bytes.len;
 	}
 	og_buf_clear(head);
 	if (!og_buf_reserve(head, OG_FRAME_SIZE))
@@ -222,8 +222,9 @@ int og_logobj_body(const struct og_logobj *o, uint32_t i, struct og_slice *out, 
 	if (o->stub)
 		return og_error_set(err, OG_ERR_GONE, "log object %llu: rows missing", (unsigned long long)o->seq);
 	s = og_slice(o->bytes.p + o->bodies[i].off, o->bodies[i].len);
-	have = og_sha256(s);
-	if (!og_sha256_eq(&have, &o->bodies[i].sha256))
+	if (!o->hashed)
+		have = og_sha256(s);
+	if (!o->hashed && !og_sha256_eq(&have, &o->bodies[i].sha256))
 		return og_error_at(err, OG_ERR_CORRUPT, o->bodies[i].off, "log object %llu body %u: digest mismatch",
 				   (unsigned long long)o->seq, i);
 	*out = s;

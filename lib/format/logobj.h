@@ -33,8 +33,15 @@ struct og_log_body {
 	struct og_sha256 sha256;
 };
 
+/* A body that has no place yet: its bytes and their digest, made when there was time for it. */
+struct og_log_part {
+	struct og_slice bytes;
+	struct og_sha256 sha256;
+};
+
 struct og_logobj {
 	bool stub;
+	bool hashed;			/* the bodies' digests were made from these very bytes: og_logobj_body does not look again */
 	struct og_sha256 digest;
 	uint64_t total;			/* length as first written */
 	struct og_ulid graph;
@@ -47,15 +54,20 @@ struct og_logobj {
 	size_t nbodies;
 	struct og_record *records;
 	size_t nrecords;
-	struct og_slice bytes;		/* of decode: the whole source, borrowed */
+	struct og_slice bytes;		/* the whole object, borrowed: of decode the source, of encode not set */
 };
 
 /*
  * The parts of a new object: `head` receives frame and header (bodies not included), o->digest and o->total are set.
- * `payloads` are o->nbodies bodies; o->bodies is allocated in the arena and filled. OG_ERR_TOO_LARGE over a limit.
+ * `parts` are o->nbodies bodies, digests included; o->bodies is allocated in the arena and filled. OG_ERR_TOO_LARGE over a
+ * limit. With the bodies appended to `head`, and o->bytes a view of it, o is what decode would make of it.
  */
-int og_logobj_encode(struct og_arena *a, struct og_logobj *o, const struct og_slice *payloads, struct og_buf *head,
+int og_logobj_encode(struct og_arena *a, struct og_logobj *o, const struct og_log_part *parts, struct og_buf *head,
 		     struct og_error *err) OG_MUST_CHECK;
+static inline struct og_log_part og_log_part(struct og_slice bytes)
+{
+	return (struct og_log_part){ bytes, og_sha256(bytes) };
+}
 /* A whole object or stub. OG_ERR_CORRUPT (message without "log object N"), OG_ERR_UNSUPPORTED, OG_ERR_NOMEM. */
 int og_logobj_decode(struct og_arena *a, struct og_slice src, struct og_logobj *out, struct og_error *err) OG_MUST_CHECK;
 /* Body i of a decoded object, digest checked. OG_ERR_GONE: a stub; OG_ERR_CORRUPT. */

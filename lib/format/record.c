@@ -150,6 +150,77 @@ void og_record_write(struct og_json_writer *w, const struct og_record *r)
 	og_json_end_object(w);
 }
 
+/* ---- copying ---- */
+
+struct copier {
+	struct og_arena *a;
+	bool failed;
+};
+
+static void *copy_array(struct copier *c, const void *v, size_t n, size_t size)
+{
+	void *p = og_arena_array(c->a, n, size);
+
+	if (!p)
+		c->failed = true;
+	else if (n)
+		memcpy(p, v, n * size);
+	return p;
+}
+
+static struct og_slice copy_string(struct copier *c, struct og_slice s)
+{
+	if (!s.p)
+		return s;
+	s = og_arena_slice(c->a, s);
+	c->failed = c->failed || !s.p;
+	return s;
+}
+
+/* A member that does not stand in the text has no value, whatever the writer left in it. */
+static void copy_table(struct copier *c, const struct og_table_change *from, struct og_table_change *t)
+{
+	*t = *from;
+	if (t->as || t->all)
+		t->dn = 0;
+	if (t->as || !t->all)
+		t->rows = 0;
+	t->segs = copy_array(c, from->segs, from->nsegs, sizeof(*t->segs));
+	for (size_t i = 0; t->segs && i < t->nsegs; i++)
+		t->segs[i].plain = false;
+}
+
+static void copy_commit(struct copier *c, const struct og_record *from, struct og_record *r)
+{
+	const struct og_schema_change *s = &from->commit.schema;
+
+	r->commit.tables = copy_array(c, from->commit.tables, from->commit.ntables, sizeof(*r->commit.tables));
+	for (size_t i = 0; r->commit.tables && i < r->commit.ntables; i++)
+		copy_table(c, &from->commit.tables[i], &r->commit.tables[i]);
+	r->commit.blobs = copy_array(c, from->commit.blobs, from->commit.nblobs, sizeof(*r->commit.blobs));
+	if (!s->present)
+		return;
+	r->commit.schema.types = copy_array(c, s->types, s->ntypes, sizeof(*s->types));
+	for (size_t i = 0; r->commit.schema.types && i < s->ntypes; i++)
+		r->commit.schema.types[i].name = copy_string(c, s->types[i].name);
+	r->commit.schema.purge = copy_array(c, s->purge, s->npurge, sizeof(*s->purge));
+}
+
+int og_record_copy(struct og_arena *a, const struct og_record *r, struct og_record *out, struct og_error *err)
+{
+	struct copier c = { .a = a };
+
+	*out = *r;
+	out->actor = copy_string(&c, r->actor);
+	if (r->kind == OG_REC_COMMIT)
+		copy_commit(&c, r, out);
+	else if (r->kind == OG_REC_CREATE)
+		out->create.name = copy_string(&c, r->create.name);
+	else if (r->kind == OG_REC_FLOOR)
+		out->floor.keep = copy_array(&c, r->floor.keep, r->floor.nkeep, sizeof(*r->floor.keep));
+	return c.failed ? og_arena_error(a, err) : 0;
+}
+
 /* ---- reading ---- */
 
 /* What an index may refer to. */

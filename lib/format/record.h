@@ -131,6 +131,8 @@ struct og_json_writer;
 struct og_json;
 /* Writes the record as one JSON object. It must be well formed (it is our own) and its strings UTF-8. */
 void og_record_write(struct og_json_writer *w, const struct og_record *r);
+/* What reading back would make of the record, body indexes included; nothing of `r` is borrowed. OG_ERR_NOMEM, or over the arena's limit. */
+int og_record_copy(struct og_arena *a, const struct og_record *r, struct og_record *out, struct og_error *err) OG_MUST_CHECK;
 /*
  * j: the JSON of one record. nbodies: how many bodies its object has (indexes are checked against it); without has_bodies (a
  * checkpoint, history) indexes become OG_NO_BODY, whatever was written.

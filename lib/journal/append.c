@@ -6,7 +6,6 @@
 #include <stdlib.h>
 
 #define BACKOFF_FIRST_US 20000u
-#define PREPARE_US 1000u
 #define BACKOFF_MAX_US 5000000u
 #define CKPT_WAIT_US 1000000u
 
@@ -218,27 +217,59 @@ int og_jn_append_record(struct og_journal *j, const struct og_record *r, og_comm
 
 /* Records and bodies gathered so far. */
 struct draft {
-	struct og_arena arena;
-	struct og_logobj obj;
-	struct og_slice *payloads;
-	size_t npayloads, cap_payloads, cap_records, cap_keys;
+	struct og_jn_object *object;
+	struct og_log_part *parts;	/* heap */
+	struct og_log_body *places;	/* heap; sizes alone, for the bodies have no place yet */
+	size_t nparts, cap_parts;
 	size_t bytes;
-	struct og_buf keys[OG_LOG_RECORDS_MAX];
-	size_t nkeys;
 	struct og_ulid lines[OG_LOG_RECORDS_MAX];	/* branches whose lines grew */
 	size_t nlines;
 };
 
-static uint32_t draft_body(struct draft *d, struct og_slice payload)
+static void draft_fini(struct draft *d)
 {
-	struct og_slice *v = og_arena_grow(&d->arena, d->payloads, &d->cap_payloads, d->npayloads + 1, sizeof(*v));
+	og_jn_object_free(d->object);
+	free(d->parts);
+	free(d->places);
+}
 
-	if (!v)
+static int draft_init(struct draft *d, size_t nops, struct og_error *err)
+{
+	struct og_logobj *o;
+	size_t n = OG_MIN(nops, (size_t)OG_LOG_RECORDS_MAX);
+
+	if (!(d->object = og_jn_object_new(err)))
+		return err->code;
+	o = &d->object->obj;
+	o->records = og_arena_array(&d->object->arena, n, sizeof(*o->records));
+	return o->records ? 0 : og_error_nomem(err);
+}
+
+static bool draft_grow(struct draft *d)
+{
+	size_t cap = d->cap_parts ? 2 * d->cap_parts : 16;
+	struct og_log_part *parts = reallocarray(d->parts, cap, sizeof(*parts));
+	struct og_log_body *places;
+
+	if (!parts)
+		return false;
+	d->parts = parts;
+	places = reallocarray(d->places, cap, sizeof(*places));
+	if (!places)
+		return false;
+	d->places = places;
+	d->cap_parts = cap;
+	return true;
+}
+
+static uint32_t draft_body(struct draft *d, struct og_log_part part)
+{
+	if (d->nparts == d->cap_parts && !draft_grow(d))
 		return OG_NO_BODY;
-	d->payloads = v;
-	v[d->npayloads] = payload;
-	d->bytes += payload.len;
-	return (uint32_t)d->npayloads++;
+	d->parts[d->nparts] = part;
+	d->places[d->nparts] = (struct og_log_body){ .len = part.bytes.len, .sha256 = part.sha256 };
+	d->bytes += part.bytes.len;
+	return (uint32_t)d->nparts++;
 }
 
 /* Gives the record its bodies. false: no memory. */
@@ -250,38 +281,33 @@ static bool draft_bodies(struct draft *d, struct og_jn_op *op)
 		return true;
 	for (size_t i = 0; i < r->commit.ntables; i++) {
 		r->commit.tables[i].body = OG_NO_BODY;
-		if (op->payloads[i].p &&
+		if (op->payloads[i].bytes.p &&
 		    (r->commit.tables[i].body = draft_body(d, op->payloads[i])) == OG_NO_BODY)
 			return false;
 	}
 	r->commit.keys_body = OG_NO_BODY;
-	if (op->nw && !r->commit.all_keys) {
-		struct og_buf *b = &d->keys[d->nkeys++];
-
-		og_keys_encode(b, op->w, op->nw);
-		if (b->failed || (r->commit.keys_body = draft_body(d, og_buf_view(b))) == OG_NO_BODY)
-			return false;
-	}
-	if (r->commit.schema.present &&
-	    (r->commit.schema.body = draft_body(d, op->schema_text)) == OG_NO_BODY)
+	if (op->keys.bytes.p && (r->commit.keys_body = draft_body(d, op->keys)) == OG_NO_BODY)
 		return false;
-	return true;
+	if (!r->commit.schema.present)
+		return true;
+	r->commit.schema.body = draft_body(d, (struct og_log_part){ op->schema_text, r->commit.schema.digest });
+	return r->commit.schema.body != OG_NO_BODY;
 }
 
 /* Applies the stamped record to the open batch of S, so that the next operation is judged on top of it. */
 static int draft_record(struct og_journal *j, struct draft *d, struct og_jn_op *op, struct og_error *err)
 {
-	struct og_record *v = og_arena_grow(&d->arena, d->obj.records, &d->cap_records, d->obj.nrecords + 1, sizeof(*v));
+	struct og_arena *a = &d->object->arena;
+	struct og_logobj *o = &d->object->obj;
 	struct og_logobj place = { .seq = j->state->seq + 1 };
 	int rc;
 
-	if (!v || !draft_bodies(d, op))
+	if (!draft_bodies(d, op))
 		return og_error_nomem(err);
-	d->obj.records = v;
-	place.nbodies = d->npayloads;
-	place.bodies = og_arena_array(&d->arena, d->npayloads ? d->npayloads : 1, sizeof(*place.bodies));
-	if (!place.bodies)
-		return og_error_nomem(err);
+	if ((rc = og_record_copy(a, &op->rec, &o->records[o->nrecords], err)) < 0)
+		return rc;
+	place.nbodies = d->nparts;
+	place.bodies = d->places;
 	if (op->rec.kind == OG_REC_COMMIT) {
 		rc = og_lines_add(&j->lines, &op->rec, op->w, op->nw, true, err);
 		if (rc < 0)
@@ -290,7 +316,7 @@ static int draft_record(struct og_journal *j, struct draft *d, struct og_jn_op *
 	}
 	rc = og_state_apply(j->state, &op->rec, &place, op->schema_text, err);
 	if (rc == 0)
-		v[d->obj.nrecords++] = op->rec;
+		o->nrecords++;
 	else if (op->rec.kind == OG_REC_COMMIT)
 		og_lines_pop(&j->lines, &d->lines[--d->nlines]);
 	return rc;
@@ -303,7 +329,7 @@ static bool take_one(struct og_journal *j, struct draft *d, struct og_jn_op **at
 	struct og_jn_answer out;
 	enum og_jn_verdict v = og_jn_evaluate(j, op, &out);
 	struct og_error err = { 0 };
-	size_t npayloads = d->npayloads, bytes = d->bytes;
+	size_t nparts = d->nparts, bytes = d->bytes;
 	int rc;
 
 	if (v == OG_JN_TAKE) {
@@ -312,7 +338,7 @@ static bool take_one(struct og_journal *j, struct draft *d, struct og_jn_op **at
 			og_jn_queue_put(ops, queue_cut(&j->queue, at));
 			return true;
 		}
-		d->npayloads = npayloads;
+		d->nparts = nparts;
 		d->bytes = bytes;
 		/* A rule that the evaluation does not know: what the caller asked for contradicts itself. */
 		out.err = err;
@@ -321,7 +347,7 @@ static bool take_one(struct og_journal *j, struct draft *d, struct og_jn_op **at
 		v = OG_JN_ANSWER;
 	}
 	/* What a record of this same batch may have caused waits until that record has landed. */
-	if (d->obj.nrecords > 0)
+	if (d->object->obj.nrecords > 0)
 		return false;
 	if (v == OG_JN_REFUSE && j->confirmed <= op->arrived) {
 		op->need_confirm = true;
@@ -350,10 +376,10 @@ static void gather(struct og_journal *j, struct draft *d, struct og_jn_queue *op
 {
 	struct og_jn_op **at = &j->queue.head;
 
-	while (*at && d->obj.nrecords < OG_LOG_RECORDS_MAX) {
+	while (*at && d->object->obj.nrecords < OG_LOG_RECORDS_MAX) {
 		struct og_jn_op *op = *at;
 
-		if (d->obj.nrecords && d->bytes + op->body_bytes > OG_LOG_BATCH_BODIES)
+		if (d->object->obj.nrecords && d->bytes + op->body_bytes > OG_LOG_BATCH_BODIES)
 			break;
 		if (j->state->ended)	/* an end is the last record of the last object */
 			break;
@@ -362,16 +388,10 @@ static void gather(struct og_journal *j, struct draft *d, struct og_jn_queue *op
 	}
 }
 
-static void draft_fini(struct draft *d)
-{
-	for (size_t i = 0; i < d->nkeys; i++)
-		og_buf_fini(&d->keys[i]);
-	og_arena_fini(&d->arena);
-}
-
+/* The batch's bytes, and what reading them back would give. */
 static int encode(struct og_journal *j, struct draft *d, struct og_jn_batch *b, struct og_error *err)
 {
-	struct og_logobj *o = &d->obj;
+	struct og_logobj *o = &d->object->obj;
 	int rc = og_ulid_new(&j->ulids, &o->object, err);
 
 	if (rc < 0)
@@ -381,15 +401,20 @@ static int encode(struct og_journal *j, struct draft *d, struct og_jn_batch *b, 
 	o->prev = j->state->digest;
 	o->host = j->host;
 	o->at_us = og_now_us();
-	o->nbodies = d->npayloads;
-	rc = og_logobj_encode(&d->arena, o, d->payloads, &b->bytes, err);
+	o->nbodies = d->nparts;
+	rc = og_logobj_encode(&d->object->arena, o, d->parts, &b->bytes, err);
 	if (rc < 0)
 		return rc;
-	for (size_t i = 0; i < d->npayloads; i++)
-		og_buf_slice(&b->bytes, d->payloads[i]);
-	b->digest = o->digest;
-	b->part = og_buf_view(&b->bytes);
-	return og_buf_ok(&b->bytes, err);
+	for (size_t i = 0; i < d->nparts; i++)
+		og_buf_slice(&b->bytes, d->parts[i].bytes);
+	rc = og_buf_ok(&b->bytes, err);
+	if (rc < 0)
+		return rc;
+	b->part = o->bytes = og_buf_view(&b->bytes);
+	o->hashed = true;
+	b->object = d->object;
+	d->object = NULL;
+	return 0;
 }
 
 static bool may_start(struct og_journal *j, uint64_t now)
@@ -427,10 +452,9 @@ bool og_jn_start_batch(struct og_journal *j)
 	if (!b)
 		return false;
 	og_jn_queue_init(&b->ops);
-	og_arena_init(&d.arena, 0);
 	b->j = j;
 	b->seq = j->state->seq + 1;
-	if (og_state_begin(j->state, &err) < 0)
+	if (draft_init(&d, j->queue.n, &err) < 0 || og_state_begin(j->state, &err) < 0)
 		goto out;
 	gather(j, &d, &b->ops);
 	og_state_rollback(j->state);
@@ -472,19 +496,6 @@ static void send_put(struct og_journal *j)
 	j->stats.objects_put++;
 	og_jn_ref(j);
 	og_store_put_absent(j->store, og_jn_key(j, &key, full), &b->part, 1, on_put, b);
-	/* A directory's threads have begun; a request to a server leaves with the loop's next rounds and must not wait for us. */
-	if (j->store->local)
-		og_jn_prepare(j, UINT64_MAX);
-	else
-		og_jn_timer(j, b->sent_us + PREPARE_US);
-}
-
-void og_jn_prepare(struct og_journal *j, uint64_t now)
-{
-	struct og_jn_batch *b = j->batch;
-
-	if (b && !b->object && b->sent_us + PREPARE_US <= now)
-		b->object = og_jn_object_read(og_buf_view(&b->bytes), &(struct og_error){ 0 });
 }
 
 void og_jn_retry(struct og_journal *j)
@@ -589,11 +600,10 @@ void og_jn_won(struct og_journal *j, uint64_t vacant)
 		og_jn_batch_free(b);
 		return;
 	}
-	o = b->object ? b->object : og_jn_object_read(og_buf_view(&b->bytes), &err);
+	o = b->object;
 	b->object = NULL;
-	if (o)
-		og_jn_object_own(o, &b->bytes);
-	if (!o || og_jn_accept(j, o, true, &err) < 0) {
+	og_jn_object_own(o, &b->bytes);
+	if (og_jn_accept(j, o, true, &err) < 0) {
 		/* It is in the log, and we cannot go on from it: say so, and stop. */
 		err.code = OG_ERR_UNKNOWN;
 		og_jn_fail_queue(j, &b->ops, OG_COMMIT_UNKNOWN, &err);

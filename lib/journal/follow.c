@@ -40,19 +40,15 @@ void og_jn_object_free(struct og_jn_object *o)
 	free(o);
 }
 
-struct og_jn_object *og_jn_object_read(struct og_slice bytes, struct og_error *err)
+struct og_jn_object *og_jn_object_new(struct og_error *err)
 {
 	struct og_jn_object *o = calloc(1, sizeof(*o));
 
-	if (!o) {
+	if (o)
+		og_arena_init(&o->arena, 0);
+	else
 		og_error_nomem(err);
-		return NULL;
-	}
-	og_arena_init(&o->arena, 0);
-	if (og_logobj_decode(&o->arena, bytes, &o->obj, err) == 0)
-		return o;
-	og_jn_object_free(o);
-	return NULL;
+	return o;
 }
 
 void og_jn_object_own(struct og_jn_object *o, struct og_buf *bytes)
@@ -63,13 +59,15 @@ void og_jn_object_own(struct og_jn_object *o, struct og_buf *bytes)
 
 struct og_jn_object *og_jn_object_decode(struct og_buf *bytes, struct og_error *err)
 {
-	struct og_jn_object *o = og_jn_object_read(og_buf_view(bytes), err);
+	struct og_jn_object *o = og_jn_object_new(err);
 
-	if (o)
+	if (o && og_logobj_decode(&o->arena, og_buf_view(bytes), &o->obj, err) == 0) {
 		og_jn_object_own(o, bytes);
-	else
-		og_buf_fini(bytes);
-	return o;
+		return o;
+	}
+	og_jn_object_free(o);
+	og_buf_fini(bytes);
+	return NULL;
 }
 
 size_t og_jn_object_cost(const struct og_jn_object *o)
@@ -366,7 +364,7 @@ static bool take_found(struct og_journal *j, struct og_buf *bytes)
 		damaged(j, &err);
 		return false;
 	}
-	if (j->batch && j->batch->seq == n && og_sha256_eq(&j->batch->digest, &o->obj.digest)) {
+	if (j->batch && j->batch->seq == n && og_sha256_eq(&j->batch->object->obj.digest, &o->obj.digest)) {
 		og_jn_object_free(o);
 		/* Which attempt landed, and what others have put behind it since, is not known. */
 		og_jn_won(j, j->batch->first_tick);

@@ -211,8 +211,6 @@ void og_jn_pump(struct og_journal *j)
 
 	og_jn_expire(j, now);
 	fail_unwritable(j);
-	if (j->phase == OG_JN_PUTTING)
-		og_jn_prepare(j, now);
 	if (j->phase != OG_JN_IDLE)
 		return;
 	fail_unheard(j);

@@ -100,8 +100,9 @@ struct og_jn_op {
 	size_t nstrict, nscanned;
 	uint64_t *r, *w;		/* sorted */
 	size_t nr, nw;
-	struct og_slice *payloads;	/* per table; p NULL: none */
-	struct og_slice schema_text;
+	struct og_log_part *payloads;	/* per table; bytes.p NULL: none */
+	struct og_log_part keys;	/* w as a body; bytes.p NULL: none */
+	struct og_slice schema_text;	/* its digest is in the record */
 	size_t body_bytes;
 	struct og_jn_answer *final;	/* what to say, once the state is not in the middle of a batch */
 	og_commit_cb cb;
@@ -118,14 +119,13 @@ struct og_jn_batch {
 	struct og_journal *j;
 	struct og_jn_queue ops;
 	uint64_t seq;
-	struct og_sha256 digest;
 	struct og_buf bytes;
 	struct og_slice part;
 	unsigned attempts;
 	bool unknown;			/* an attempt may still land */
 	uint64_t first_tick;		/* when the first attempt left */
 	uint64_t sent_tick, sent_us;	/* the last one */
-	struct og_jn_object *object;	/* the same bytes decoded, while the store was at work; NULL: not yet */
+	struct og_jn_object *object;	/* what reading the bytes back would give */
 };
 
 /* An object in memory. */
@@ -265,7 +265,6 @@ int og_jn_append_record(struct og_journal *j, const struct og_record *r, og_comm
 			struct og_error *err) OG_MUST_CHECK;
 bool og_jn_start_batch(struct og_journal *j);		/* true: a put is under way */
 void og_jn_retry(struct og_journal *j);
-void og_jn_prepare(struct og_journal *j, uint64_t now);	/* what can be done before the answer to a put is */
 /* The batch is in the log and settled; nothing stood in its place at tick `vacant`. */
 void og_jn_won(struct og_journal *j, uint64_t vacant);
 void og_jn_lost(struct og_journal *j);			/* its place is another's, which has been applied */
@@ -301,9 +300,8 @@ void og_jn_expire_waiters(struct og_journal *j, uint64_t now, uint64_t *next);
 int og_jn_open_bell(struct og_journal *j, struct og_error *err);
 bool og_jn_bell_quiet(const struct og_journal *j);
 void og_jn_ring(struct og_journal *j);
-/* Decoded; the bytes stay the caller's, who hands them over later. */
-struct og_jn_object *og_jn_object_read(struct og_slice bytes, struct og_error *err);
-void og_jn_object_own(struct og_jn_object *o, struct og_buf *bytes);
+struct og_jn_object *og_jn_object_new(struct og_error *err);
+void og_jn_object_own(struct og_jn_object *o, struct og_buf *bytes);	/* takes the bytes over; they do not move */
 struct og_jn_object *og_jn_object_decode(struct og_buf *bytes, struct og_error *err);	/* takes the bytes over */
 void og_jn_object_free(struct og_jn_object *o);
 size_t og_jn_object_cost(const struct og_jn_object *o);	/* bytes of memory */

@@ -62,6 +62,26 @@ static struct og_slice copy_slice(struct og_jn_op *op, struct og_slice s, bool *
 	return c;
 }
 
+/* Digests are made as operations come, when the loop has nothing to do but to wait for the put before theirs. */
+static struct og_log_part copy_part(struct og_jn_op *op, struct og_slice s, bool *ok)
+{
+	struct og_log_part none = { 0 };
+
+	s = copy_slice(op, s, ok);
+	return s.p ? og_log_part(s) : none;
+}
+
+static void encode_keys(struct og_jn_op *op, bool *ok)
+{
+	struct og_buf b = { 0 };
+
+	og_keys_encode(&b, op->w, op->nw);
+	*ok = *ok && !b.failed;
+	if (*ok)
+		op->keys = copy_part(op, og_buf_view(&b), ok);
+	og_buf_fini(&b);
+}
+
 static uint64_t *copy_keys(struct og_jn_op *op, const uint64_t *v, size_t n, size_t *out, bool *ok)
 {
 	uint64_t *p = copy(op, v, n, sizeof(*v), ok);
@@ -98,7 +118,7 @@ static void copy_tables(struct og_jn_op *op, const struct og_commit_req *req, bo
 		t[i].body = OG_NO_BODY;
 		t[i].segs = copy(op, sorted[i].segs, sorted[i].nsegs, sizeof(*t[i].segs), ok);
 		t[i].nsegs = sorted[i].nsegs;
-		op->payloads[i] = copy_slice(op, sorted[i].parquet, ok);
+		op->payloads[i] = copy_part(op, sorted[i].parquet, ok);
 		op->body_bytes += sorted[i].parquet.len;
 	}
 	op->rec.commit.tables = t;
@@ -148,7 +168,7 @@ static int check_commit(const struct og_jn_op *op, const struct og_commit_req *r
 
 		if (i && t->type == r->commit.tables[i - 1].type)
 			return og_error_set(err, OG_ERR_BAD, "type %u stands twice in a commit", t->type);
-		if (t->as && (t->all || t->nsegs || op->payloads[i].p || !req->has_merged))
+		if (t->as && (t->all || t->nsegs || op->payloads[i].bytes.p || !req->has_merged))
 			return og_error_set(err, OG_ERR_BAD, "type %u: `as` with rows or without a merge", t->type);
 	}
 	for (size_t i = 0; i < r->commit.schema.ntypes; i++) {
@@ -197,7 +217,9 @@ void og_journal_commit(struct og_journal *j, const struct og_commit_req *req)
 	op->r = copy_keys(op, req->r, req->nr, &op->nr, &ok);
 	op->w = copy_keys(op, req->w, req->nw, &op->nw, &ok);
 	r->commit.all_keys = req->all_keys || op->nw > OG_KEYS_MAX;
-	op->body_bytes += r->commit.all_keys ? 0 : 8 + 8 * op->nw;
+	if (ok && op->nw && !r->commit.all_keys)
+		encode_keys(op, &ok);
+	op->body_bytes += op->keys.bytes.len;
 	if (req->schema_text.p)
 		copy_schema(op, req, &ok);
 	if (!ok)

@@ -180,7 +180,7 @@ static void seed_object(struct og_buf *out, bool raw)
 	struct og_table_change as = { .type = 1, .version = 3, .as = true, .body = OG_NO_BODY };
 	struct og_table_change again = { .type = 1, .version = 3, .dn = -1, .body = OG_NO_BODY };
 	struct og_seg seg = { .id = id(90), .rows = 1, .bytes = 2 };
-	struct og_slice payloads[3] = { OG_SLICE("PAR1"), OG_SLICE("\1\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0"), OG_SLICE("text 2") };
+	struct og_log_part parts[3] = { og_log_part(OG_SLICE("PAR1")), og_log_part(OG_SLICE("\1\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0")), og_log_part(OG_SLICE("text 2")) };
 	struct og_record r[7];
 	struct og_genesis g = genesis();
 	struct og_logobj o = { .graph = g.graph, .seq = 1, .prev = g.digest, .object = id(70), .host = id(71), .records = r, .nrecords = 7, .nbodies = 3 };
@@ -228,16 +228,16 @@ static void seed_object(struct og_buf *out, bool raw)
 	r[6].commit.version = 4;
 	r[6].commit.parent = id(13);
 	r[6].commit.schema = (struct og_schema_change){
-		.present = true, .digest = og_sha256(payloads[2]), .body = 2, .types = (struct og_type_decl *)(uintptr_t)types, .ntypes = 1
+		.present = true, .digest = parts[2].sha256, .body = 2, .types = (struct og_type_decl *)(uintptr_t)types, .ntypes = 1
 	};
 	og_arena_init(&a, 0);
-	check(og_logobj_encode(&a, &o, payloads, &head, &err) == 0);
+	check(og_logobj_encode(&a, &o, parts, &head, &err) == 0);
 	og_buf_byte(out, raw ? 'r' : 'l');
 	og_buf_append(out, head.data + (raw ? 0 : OG_FRAME_SIZE), head.len - (raw ? 0 : OG_FRAME_SIZE));
 	if (!raw)
 		og_buf_byte(out, 0);
 	for (int i = 0; i < 3; i++)
-		og_buf_slice(out, payloads[i]);
+		og_buf_slice(out, parts[i].bytes);
 	og_buf_fini(&head);
 	og_arena_fini(&a);
 }

@@ -7,6 +7,7 @@
 #include "format/ckpt.h"
 #include "format/genesis.h"
 #include "format/keys.h"
+#include "json/writer.h"
 
 static struct og_arena arena;
 static struct og_error err;
@@ -96,14 +97,14 @@ static struct og_record *sample_records(size_t *n)
 
 static void setup(void)
 {
-	struct og_slice payloads[3] = { OG_SLICE("PAR1 rows"), OG_SLICE(""), OG_SLICE("node Vessel {}") };
+	struct og_log_part parts[3] = { og_log_part(OG_SLICE("PAR1 rows")), { 0 }, og_log_part(OG_SLICE("node Vessel {}")) };
 	struct og_buf keys = { 0 };
 	uint64_t w[3] = { 9, 1, 9 };
 	size_t n = og_keys_sort(w, 3);
 
 	og_arena_init(&arena, 0);
 	og_keys_encode(&keys, w, n);
-	payloads[1] = og_buf_view(&keys);
+	parts[1] = og_log_part(og_buf_view(&keys));
 	memset(&obj, 0, sizeof(obj));
 	obj.graph = ulid();
 	obj.seq = 10001;
@@ -113,9 +114,9 @@ static void setup(void)
 	obj.at_us = -1;
 	obj.nbodies = 3;
 	obj.records = sample_records(&obj.nrecords);
-	ck_assert_msg(og_logobj_encode(&arena, &obj, payloads, &good, &err) == 0, "%s", err.message);
+	ck_assert_msg(og_logobj_encode(&arena, &obj, parts, &good, &err) == 0, "%s", err.message);
 	for (int i = 0; i < 3; i++)
-		og_buf_slice(&good, payloads[i]);
+		og_buf_slice(&good, parts[i].bytes);
 	ck_assert_uint_eq(good.len, obj.total);
 	og_buf_fini(&keys);
 }
@@ -165,6 +166,61 @@ START_TEST(reads_back_what_was_written)
 	ck_assert_uint_eq(w[1], 9);
 	ck_assert_int_eq(og_logobj_body(&o, 2, &body, &err), 0);
 	ck_assert(og_slice_is(body, "node Vessel {}"));
+}
+END_TEST
+
+static char *json_of(const struct og_record *r)
+{
+	struct og_json_writer w;
+	struct og_buf b = { 0 };
+
+	og_json_writer_init(&w, &b, false);
+	og_record_write(&w, r);
+	og_buf_byte(&b, 0);
+	ck_assert(!b.failed);
+	return b.data;
+}
+
+/* Nothing borrowed, and no value where a reader finds no member. */
+START_TEST(a_copy_is_what_reading_back_gives)
+{
+	struct og_logobj o;
+	struct og_record copy;
+	char *want, *have;
+
+	ck_assert_int_eq(og_logobj_decode(&arena, og_buf_view(&good), &o, &err), 0);
+	for (size_t i = 0; i < obj.nrecords; i++) {
+		struct og_record *r = &obj.records[i];
+		struct og_arena a;
+
+		for (size_t k = 0; r->kind == OG_REC_COMMIT && k < r->commit.ntables; k++) {
+			struct og_table_change *t = &r->commit.tables[k];
+
+			t->dn = t->as || t->all ? 77 : t->dn;
+			t->rows = t->as || !t->all ? 88 : t->rows;
+			for (size_t s = 0; s < t->nsegs; s++)
+				t->segs[s].plain = true;
+		}
+		og_arena_init(&a, 0);
+		ck_assert_int_eq(og_record_copy(&a, r, &copy, &err), 0);
+		want = json_of(&o.records[i]);
+		have = json_of(&copy);
+		ck_assert_str_eq(have, want);
+		free(want);
+		free(have);
+		for (size_t k = 0; r->kind == OG_REC_COMMIT && k < r->commit.ntables; k++) {
+			const struct og_table_change *x = &copy.commit.tables[k], *y = &o.records[i].commit.tables[k];
+
+			ck_assert_int_eq(x->dn, y->dn);
+			ck_assert_uint_eq(x->rows, y->rows);
+			for (size_t s = 0; s < x->nsegs; s++) {
+				ck_assert_ptr_ne(&x->segs[s], &r->commit.tables[k].segs[s]);
+				ck_assert_int_eq(x->segs[s].plain, y->segs[s].plain);
+			}
+		}
+		ck_assert(!copy.actor.p == !r->actor.p && (!copy.actor.p || copy.actor.p != r->actor.p));
+		og_arena_fini(&a);
+	}
 }
 END_TEST
 
@@ -445,6 +501,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, reads_back_what_was_written);
+	tcase_add_test(tc, a_copy_is_what_reading_back_gives);
 	tcase_add_test(tc, refuses_every_prefix);
 	tcase_add_test(tc, notices_every_flipped_byte);
 	tcase_add_test(tc, a_stub_has_the_digest_but_no_rows);
