@@ -162,6 +162,12 @@ void og_jn_expire(struct og_journal *j, uint64_t now)
 	struct og_error err = { 0 };
 	uint64_t next = UINT64_MAX;
 
+	/* Not with every operation through all of them. */
+	if (now < j->expire_us) {
+		if (j->expire_us != UINT64_MAX)
+			og_jn_timer(j, j->expire_us);
+		return;
+	}
 	og_jn_queue_init(&late);
 	while (*at) {
 		if ((*at)->deadline_us <= now) {
@@ -184,6 +190,7 @@ void og_jn_expire(struct og_journal *j, uint64_t now)
 			next = OG_MIN(next, op->deadline_us);
 	}
 	og_jn_expire_waiters(j, now, &next);
+	j->expire_us = next;
 	if (next != UINT64_MAX)
 		og_jn_timer(j, next);
 }
@@ -193,6 +200,7 @@ void og_jn_submit(struct og_journal *j, struct og_jn_op *op)
 	op->arrived = ++j->tick;
 	if (!op->deadline_us)
 		op->deadline_us = og_monotonic_us() + OG_JN_DEADLINE_US;
+	j->expire_us = OG_MIN(j->expire_us, op->deadline_us);
 	og_jn_queue_put(&j->queue, op);
 	j->stats.commits++;
 	og_jn_wake(j);

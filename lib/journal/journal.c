@@ -128,12 +128,14 @@ void og_jn_wake(struct og_journal *j)
 
 void og_jn_timer(struct og_journal *j, uint64_t at_us)
 {
-	uint64_t now = og_monotonic_us();
-	uint64_t wait = at_us > now ? at_us - now : 1;
-	struct timeval tv = { (time_t)(wait / 1000000), (suseconds_t)(wait % 1000000) };
+	uint64_t now, wait;
+	struct timeval tv;
 
 	if (j->timer_at && j->timer_at <= at_us)
 		return;
+	now = og_monotonic_us();
+	wait = at_us > now ? at_us - now : 1;
+	tv = (struct timeval){ (time_t)(wait / 1000000), (suseconds_t)(wait % 1000000) };
 	j->timer_at = at_us;
 	event_add(j->timer, &tv);
 }
@@ -283,6 +285,7 @@ struct og_journal *og_jn_new(const struct og_journal_config *c, struct og_error 
 		j->hooks = *c->hooks;
 	j->arg = c->arg;
 	j->bell_fd = j->genesis_fd = -1;
+	j->expire_us = UINT64_MAX;
 	j->rng = og_monotonic_us() * 2654435761u + (uintptr_t)j + 1;
 	j->calls_tail = &j->calls;
 	j->waiters_tail = &j->waiters;
@@ -379,8 +382,7 @@ void og_journal_confirm(struct og_journal *j, og_journal_done cb, void *arg)
 	w->tick = ++j->tick;
 	/* An open may have a long way to go. */
 	w->deadline_us = j->opening ? UINT64_MAX : og_monotonic_us() + OG_JN_DEADLINE_US;
-	if (!j->opening)
-		og_jn_timer(j, w->deadline_us);
+	j->expire_us = OG_MIN(j->expire_us, w->deadline_us);
 	w->cb = cb;
 	w->arg = arg;
 	*j->waiters_tail = w;

@@ -213,6 +213,7 @@ struct og_journal {
 	struct event *work;		/* runs calls and the pump */
 	struct event *timer;		/* back-off, deadlines */
 	uint64_t timer_at;		/* 0: not armed */
+	uint64_t expire_us;		/* no deadline of an operation or waiter is earlier */
 	struct og_jn_call *calls, **calls_tail;
 	struct og_jn_queue queue, answered;
 	struct og_jn_batch *batch;
