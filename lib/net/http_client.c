@@ -26,7 +26,7 @@
 struct og_net {
 	struct event_base *base;
 	CURLM *multi;
-	struct event *timer;
+	struct event *timer, *ended;
 	struct watch *watches;
 	struct og_net_transfer *transfers;
 	CURL *spare[SPARE_MAX];
@@ -435,6 +435,13 @@ static void on_socket(evutil_socket_t fd, short what, void *arg)
 	reap(n);
 }
 
+static void on_ended(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	reap(arg);
+}
+
 static int want_timer(CURLM *multi, long ms, void *arg)
 {
 	struct og_net *n = arg;
@@ -520,7 +527,8 @@ struct og_net *og_net_new(const struct og_net_config *c, struct og_error *err)
 	n->base = c->base;
 	n->multi = curl_multi_init();
 	n->timer = event_new(c->base, -1, 0, on_timer, n);
-	if (!n->multi || !n->timer || !copy(&n->ca_file, c->ca_file) || !copy(&n->ca_dir, c->ca_dir) ||
+	n->ended = event_new(c->base, -1, 0, on_ended, n);
+	if (!n->multi || !n->timer || !n->ended || !copy(&n->ca_file, c->ca_file) || !copy(&n->ca_dir, c->ca_dir) ||
 	    !copy(&n->https_proxy, c->https_proxy) || !copy(&n->http_proxy, c->http_proxy) ||
 	    !copy(&n->all_proxy, c->all_proxy) || !copy(&n->no_proxy, c->no_proxy)) {
 		og_net_free(n);
@@ -559,6 +567,8 @@ void og_net_free(struct og_net *n)
 		watch_free(n->watches);
 	if (n->timer)
 		event_free(n->timer);
+	if (n->ended)
+		event_free(n->ended);
 	wipe(&n->ca_file);
 	wipe(&n->ca_dir);
 	wipe(&n->https_proxy);
@@ -733,6 +743,7 @@ struct og_net_transfer *og_net_start(struct og_net *n, const struct og_net_reque
 				     struct og_error *err)
 {
 	struct og_net_transfer *t = calloc(1, sizeof(*t));
+	int running;
 	CURLMcode mc;
 
 	if (!t) {
@@ -753,8 +764,12 @@ struct og_net_transfer *og_net_start(struct og_net *n, const struct og_net_reque
 		goto fail;
 	set_options(t, req);
 	mc = curl_multi_add_handle(n->multi, t->easy);
-	if (mc == CURLM_OK)
+	if (mc == CURLM_OK) {
+		/* On its way now, where there is a connection, and not behind what else the loop has to do; completions wait for the loop. */
+		curl_multi_socket_action(n->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+		event_active(n->ended, EV_TIMEOUT, 0);
 		return t;
+	}
 	og_error_set(err, OG_ERR_IO, "%s: %s", t->host, curl_multi_strerror(mc));
 fail:
 	transfer_free(t);

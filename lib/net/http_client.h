@@ -101,7 +101,10 @@ struct og_net *og_net_new(const struct og_net_config *config, struct og_error *e
 /* Transfers under way are dropped without their completions. NULL is fine. Not from within a completion. */
 void og_net_free(struct og_net *n);
 
-/* The transfer (for og_net_cancel, valid until its completion), or NULL with *err: then the completion is not called. */
+/*
+ * The transfer (for og_net_cancel, valid until its completion), or NULL with *err: then the completion is not called. Over a connection that is open it
+ * has left when this returns, as far as the socket takes it.
+ */
 struct og_net_transfer *og_net_start(struct og_net *n, const struct og_net_request *req, og_net_cb cb, void *arg,
 				     struct og_error *err);
 /* No completion any more. */

@@ -67,6 +67,14 @@ void s3_op_free(struct s3_op *op)
 
 void s3_op_end(struct s3_op *op, struct og_store_result *res)
 {
+	if (op->beginning) {
+		op->ended = true;
+		op->code = res->code;
+		if (res->err)
+			op->err = *res->err;
+		event_active(op->begin, EV_TIMEOUT, 1);
+		return;
+	}
 	op->cb(op->arg, res);
 	s3_op_free(op);
 }
@@ -388,7 +396,10 @@ static void put_begin(struct s3_op *op)
 	c->net.fd = op->req.fd;
 	c->net.len = len;
 	c->net.send_body = true;
-	s3_call_start(c);
+	if (op->beginning)
+		s3_call_start_now(c);
+	else
+		s3_call_start(c);
 }
 
 /* ---- submit ---- */
@@ -450,9 +461,15 @@ static void begin(struct s3_op *op)
 
 static void on_begin(evutil_socket_t fd, short what, void *arg)
 {
+	struct s3_op *op = arg;
+	struct og_store_result res = { .code = op->code, .err = &op->err, .fd = -1 };
+
 	(void)fd;
 	(void)what;
-	begin(arg);
+	if (op->ended)
+		s3_op_end(op, &res);
+	else
+		begin(op);
 }
 
 static void s3_submit(struct og_store *store, const struct og_store_req *req, og_store_cb cb, void *arg)
@@ -477,6 +494,13 @@ static void s3_submit(struct og_store *store, const struct og_store_req *req, og
 			s3_op_free(op);
 		og_error_nomem(&err);
 		og_store_defer(store, err.code, &err, cb, arg);
+		return;
+	}
+	/* Commits: what the loop has to do besides can wait, they cannot. */
+	op->beginning = req->op == OG_STORE_PUT_ABSENT;
+	if (op->beginning) {
+		begin(op);
+		op->beginning = false;
 		return;
 	}
 	/* From the loop: whatever fails at once must not complete within this call. */

@@ -303,6 +303,12 @@ void s3_call_start(struct s3_call *c)
 	event_active(c->timer, EV_TIMEOUT, 1);
 }
 
+void s3_call_start_now(struct s3_call *c)
+{
+	c->begun_us = og_monotonic_us();
+	send_now(c);
+}
+
 static void retry_in(struct s3_call *c, unsigned ms)
 {
 	struct timeval tv = { ms / 1000, ms % 1000 * 1000 };

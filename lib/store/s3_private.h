@@ -99,6 +99,8 @@ void s3_call_param(struct s3_call *c, const char *name, const char *value);
 void s3_call_header(struct s3_call *c, const char *name, const char *value);
 /* The call is freed behind its completion. */
 void s3_call_start(struct s3_call *c);
+/* The same at once: what fails at once completes within this call. */
+void s3_call_start_now(struct s3_call *c);
 /* No completion any more; frees it. */
 void s3_call_drop(struct s3_call *c);
 
@@ -120,6 +122,9 @@ struct s3_op {
 	char number[16];
 	bool unquoted_tried;
 	struct event *begin;
+	bool beginning, ended;		/* within the submit; it ended there, and completes from the loop */
+	int code;
+	struct og_error err;
 	struct og_buf body;		/* of a request or an answer */
 	int fd;
 	struct og_store_item *items;
