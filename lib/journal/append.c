@@ -99,6 +99,21 @@ static void answer_error(struct og_jn_op *op, enum og_commit_outcome o, const st
 	answer(op, &res);
 }
 
+/* Answers that an owner must not get now: the state is in the middle of something. */
+static void answer_later(struct og_journal *j, struct og_jn_op *op, const struct og_jn_answer *a)
+{
+	if (op->answered || !op->cb) {
+		og_jn_op_free(op);
+		return;
+	}
+	op->final = og_arena_alloc(&op->arena, sizeof(*op->final));
+	if (op->final) {
+		*op->final = *a;
+		op->final->res.err = &op->final->err;
+	}
+	og_jn_queue_put(&j->answered, op);
+}
+
 void og_jn_send_answers(struct og_journal *j)
 {
 	struct og_jn_op *op;
@@ -361,21 +376,7 @@ static bool take_one(struct og_journal *j, struct draft *d, struct og_jn_op **at
 		op->need_confirm = true;
 		return false;
 	}
-	(void)queue_cut(&j->queue, at);
-	out.res.err = &out.err;
-	if (!op->answered && op->cb) {
-		/* The state is in the middle of a batch: answer from the loop. */
-		struct og_jn_queue *done = &j->answered;
-
-		op->final = og_arena_alloc(&op->arena, sizeof(*op->final));
-		if (op->final) {
-			*op->final = out;
-			op->final->res.err = &op->final->err;
-		}
-		og_jn_queue_put(done, op);
-	} else {
-		og_jn_op_free(op);
-	}
+	answer_later(j, queue_cut(&j->queue, at), &out);
 	return true;
 }
 
@@ -471,7 +472,11 @@ bool og_jn_start_batch(struct og_journal *j)
 	if (b->ops.n == 0)
 		goto out;
 	if (encode(j, &d, b, &err) < 0) {
-		og_jn_fail_queue(j, &b->ops, OG_COMMIT_FAILED, &err);
+		struct og_jn_answer failed = { .res.outcome = OG_COMMIT_FAILED, .err = err };
+		struct og_jn_op *op;
+
+		while ((op = og_jn_queue_take(&b->ops)))
+			answer_later(j, op, &failed);
 		goto out;
 	}
 	draft_fini(&d);
@@ -579,6 +584,27 @@ static void on_put(void *arg, struct og_store_result *res)
 	}
 }
 
+/* Another host wants this graph too: who has just read gets its turn. */
+static void give_way(struct og_journal *j)
+{
+	if (!j->foreign_seq || j->state->seq - j->foreign_seq >= 8)
+		return;
+	j->rng ^= j->rng << 13;
+	j->rng ^= j->rng >> 7;
+	j->rng ^= j->rng << 17;
+	j->delay_us = og_monotonic_us() + j->rng % (j->put_us + 1);
+}
+
+/*
+ * With a server for a store, operations that have waited leave before those that have landed are told: the time until the next put is under way is
+ * added to every commit behind it, that until an answer to one alone. They are judged on the new state, and nobody is told anything meanwhile.
+ */
+static void start_next(struct og_journal *j)
+{
+	if (!j->store->local && !j->state->ended && j->state->min_writer <= OG_PROTOCOL_VERSION)
+		(void)og_jn_start_batch(j);
+}
+
 static void answer_landed(struct og_journal *j, struct og_jn_queue *ops, const struct og_jn_object *o)
 {
 	struct og_jn_op *op;
@@ -597,6 +623,7 @@ void og_jn_won(struct og_journal *j, uint64_t vacant)
 	struct og_jn_object *o;
 	struct og_error err = { 0 };
 	uint64_t took = og_monotonic_us() - b->sent_us;
+	bool idle = j->phase == OG_JN_IDLE;
 
 	j->batch = NULL;
 	j->losses = 0;
@@ -611,7 +638,7 @@ void og_jn_won(struct og_journal *j, uint64_t vacant)
 	o = b->object;
 	b->object = NULL;
 	og_jn_object_own(o, &b->bytes);
-	if (og_jn_accept(j, o, true, &err) < 0) {
+	if (og_jn_apply(j, o, true, &err) < 0) {
 		/* It is in the log, and we cannot go on from it: say so, and stop. */
 		err.code = OG_ERR_UNKNOWN;
 		og_jn_fail_queue(j, &b->ops, OG_COMMIT_UNKNOWN, &err);
@@ -620,16 +647,15 @@ void og_jn_won(struct og_journal *j, uint64_t vacant)
 		return;
 	}
 	/* The put itself asked whether anything stood at n+1. */
+	j->confirmed = OG_MAX(j->confirmed, vacant);
+	give_way(j);
+	if (idle)
+		start_next(j);
+	og_jn_show(j, o, true);
 	og_jn_confirmed(j, vacant);
 	answer_landed(j, &b->ops, o);
 	og_jn_batch_free(b);
-	if (j->foreign_seq && j->state->seq - j->foreign_seq < 8) {
-		/* Another host wants this graph too: who has just read gets its turn. */
-		j->rng ^= j->rng << 13;
-		j->rng ^= j->rng >> 7;
-		j->rng ^= j->rng << 17;
-		j->delay_us = og_monotonic_us() + j->rng % (j->put_us + 1);
-	}
+	og_jn_send_answers(j);
 	og_jn_after_object(j, true);
 	og_jn_wake(j);
 }

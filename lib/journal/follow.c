@@ -133,9 +133,8 @@ static int add_line(struct og_journal *j, struct og_jn_object *o, struct og_reco
 	return rc;
 }
 
-int og_jn_accept(struct og_journal *j, struct og_jn_object *o, bool ours, struct og_error *err)
+int og_jn_apply(struct og_journal *j, struct og_jn_object *o, bool ours, struct og_error *err)
 {
-	struct og_journal_event ev = { .object = &o->obj, .ours = ours };
 	int rc = og_state_apply_object(j->state, &o->obj, err);
 
 	for (size_t i = 0; i < o->obj.nrecords && rc == 0; i++) {
@@ -154,6 +153,13 @@ int og_jn_accept(struct og_journal *j, struct og_jn_object *o, bool ours, struct
 		j->stats.objects_followed++;
 		j->foreign_seq = o->obj.seq;
 	}
+	return 0;
+}
+
+void og_jn_show(struct og_journal *j, const struct og_jn_object *o, bool ours)
+{
+	struct og_journal_event ev = { .object = &o->obj, .ours = ours };
+
 	/* Before it is shown: who sees it here must find it in every other process. */
 	og_jn_ring(j);
 	if (j->hooks.applied && !j->opening)
@@ -162,7 +168,6 @@ int og_jn_accept(struct og_journal *j, struct og_jn_object *o, bool ours, struct
 	if (j->state->ended)
 		og_jn_set_status(j, OG_JOURNAL_ENDED, j->state->has_next ? "the graph was re-initialised" :
 									    "the graph was removed");
-	return 0;
 }
 
 /* ---- waiters ---- */
@@ -371,10 +376,11 @@ static bool take_found(struct og_journal *j, struct og_buf *bytes)
 		j->phase = OG_JN_CHECKING;
 		return j->status == OG_JOURNAL_WRITABLE;
 	}
-	if (og_jn_accept(j, o, false, &err) < 0) {
+	if (og_jn_apply(j, o, false, &err) < 0) {
 		damaged(j, &err);
 		return false;
 	}
+	og_jn_show(j, o, false);
 	if (j->batch)
 		og_jn_lost(j);
 	og_jn_after_object(j, false);

@@ -213,6 +213,7 @@ void og_jn_pump(struct og_journal *j)
 
 	og_jn_expire(j, now);
 	fail_unwritable(j);
+	og_jn_send_answers(j);
 	if (j->phase != OG_JN_IDLE)
 		return;
 	fail_unheard(j);

@@ -308,8 +308,10 @@ void og_jn_object_free(struct og_jn_object *o);
 size_t og_jn_object_cost(const struct og_jn_object *o);	/* bytes of memory */
 /* Writing needs a newer program: said once, then read-only. */
 void og_jn_check_writer(struct og_journal *j);
-/* Applies, remembers, tells the owner. A failure is damage: the status says so; the object is freed then. */
-int og_jn_accept(struct og_journal *j, struct og_jn_object *o, bool ours, struct og_error *err);
+/* Applies and remembers. A failure is damage; the object is freed then. Until og_jn_show nothing that calls the owner may run. */
+int og_jn_apply(struct og_journal *j, struct og_jn_object *o, bool ours, struct og_error *err);
+/* Tells the owner and the other processes of the host of an object that has been applied. */
+void og_jn_show(struct og_journal *j, const struct og_jn_object *o, bool ours);
 
 /* upkeep.c */
 void og_jn_after_object(struct og_journal *j, bool ours);	/* perhaps starts a checkpoint */
