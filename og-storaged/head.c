@@ -297,6 +297,68 @@ static void note_delta(struct storaged *sd, const struct og_wire_commit *c, size
 		b->delta_rows = UINT64_MAX / 2;
 }
 
+/* Encodes a tail by hand: its commits are encoded already. */
+static void put_tail(struct og_buf *b, const struct og_ulid *branch, uint64_t prev, uint64_t seq, uint64_t bell, bool reopen,
+		     struct recent *const *list, size_t n, const struct og_ulid *only)
+{
+	struct og_wire_tail t = { .prev_seq = prev, .seq = seq, .bell = bell, .reopen = reopen };
+	uint32_t count = 0;
+	size_t at;
+
+	if (branch)
+		t.branch = *branch;
+	og_wire_put_tail(b, &t);
+	at = b->len;	/* the count of commits is the last field: overwritten below */
+	for (size_t i = 0; i < n; i++) {
+		if (only && og_ulid_cmp(&list[i]->branch, only) != 0)
+			continue;
+		og_buf_append(b, list[i]->bytes, list[i]->len);
+		count++;
+	}
+	if (!b->failed)
+		memcpy(b->data + at - sizeof(count), &count, sizeof(count));
+}
+
+/* What was applied and not told, as a message that is made once for all peers. */
+static void push_make(struct storaged *sd)
+{
+	uint64_t seq = sd->journal ? og_journal_state(sd->journal)->seq : sd->pushed_seq;
+	size_t i = sd->nrecents;
+
+	if (sd->push_seq || seq == sd->pushed_seq)
+		return;
+	/* It may have come up only with a first write. */
+	for (struct peer *p = sd->peers; p; p = p->next)
+		peer_send_bell(p);
+	while (i > 0 && sd->recents[i - 1]->seq > sd->pushed_seq)
+		i--;
+	put_tail(&sd->push, NULL, sd->pushed_seq, seq, bell_value(sd), false, sd->recents + i, sd->nrecents - i, NULL);
+	sd->push_seq = seq;
+}
+
+static void push_to(struct storaged *sd, struct peer *p)
+{
+	struct og_error err = { 0 };
+
+	if (p->told_seq >= sd->push_seq || p->role == OG_ROLE_BUILDER || og_chan_state(p->chan) != OG_IPC_RUNNING)
+		return;
+	p->told_seq = sd->push_seq;
+	if (!sd->push.failed && sd->push.len <= PUSH_MAX)
+		(void)og_chan_send(p->chan, OG_IPC_HEAD_MOVED, &sd->push, -1, &err);	/* may be dropped: the next look tells */
+}
+
+/* Those who have not been told yet. */
+static void push_end(struct storaged *sd)
+{
+	if (!sd->push_seq)
+		return;
+	for (struct peer *p = sd->peers; p; p = p->next)
+		push_to(sd, p);
+	sd->pushed_seq = sd->push_seq;
+	sd->push_seq = 0;
+	og_buf_fini(&sd->push);
+}
+
 /* The journal applied an object: its commits are kept until graph_flush has told them. */
 void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_event *ev)
 {
@@ -306,6 +368,7 @@ void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_
 	struct og_buf b = { 0 };
 
 	(void)j;
+	push_end(sd);	/* a push begins where the one before ends */
 	og_arena_init(&a, 0);
 	for (size_t i = 0; i < ev->object->nrecords; i++) {
 		const struct og_record *rec = &ev->object->records[i];
@@ -328,31 +391,9 @@ void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_
 	og_buf_fini(&b);
 	og_arena_fini(&a);
 	bell_publish(sd);
-	/* Whoever answers a commit flushes first; for objects of other hosts this does. */
+	/* Who has made a commit is told behind its answer, all others from the loop. */
 	if (sd->flush)
 		event_active(sd->flush, EV_TIMEOUT, 0);
-}
-
-/* Encodes a tail by hand: its commits are encoded already. */
-static void put_tail(struct og_buf *b, const struct og_ulid *branch, uint64_t prev, uint64_t seq, uint64_t bell, bool reopen,
-		     struct recent *const *list, size_t n, const struct og_ulid *only)
-{
-	struct og_wire_tail t = { .prev_seq = prev, .seq = seq, .bell = bell, .reopen = reopen };
-	uint32_t count = 0;
-	size_t at;
-
-	if (branch)
-		t.branch = *branch;
-	og_wire_put_tail(b, &t);
-	at = b->len;	/* the count of commits is the last field: overwritten below */
-	for (size_t i = 0; i < n; i++) {
-		if (only && og_ulid_cmp(&list[i]->branch, only) != 0)
-			continue;
-		og_buf_append(b, list[i]->bytes, list[i]->len);
-		count++;
-	}
-	if (!b->failed)
-		memcpy(b->data + at - sizeof(count), &count, sizeof(count));
 }
 
 static void push_all(struct storaged *sd, const struct og_buf *b)
@@ -399,28 +440,18 @@ static void renew_old_bases(struct storaged *sd)
 	}
 }
 
+void graph_tell(struct storaged *sd, struct peer *p)
+{
+	push_make(sd);
+	push_to(sd, p);
+}
+
 void graph_flush(struct storaged *sd)
 {
-	struct og_buf b = { 0 };
-	uint64_t seq, bell;
-	size_t i;
-
-	if (!sd->journal)
+	push_make(sd);
+	if (!sd->push_seq)
 		return;
-	seq = og_journal_state(sd->journal)->seq;
-	if (seq == sd->pushed_seq)
-		return;
-	/* It may have come up only with a first write. */
-	for (struct peer *p = sd->peers; p; p = p->next)
-		peer_send_bell(p);
-	bell = bell_value(sd);
-	for (i = sd->nrecents; i > 0 && sd->recents[i - 1]->seq > sd->pushed_seq; i--)
-		;
-	put_tail(&b, NULL, sd->pushed_seq, seq, bell, false, sd->recents + i, sd->nrecents - i, NULL);
-	sd->pushed_seq = seq;
-	if (!b.failed && b.len <= PUSH_MAX)
-		push_all(sd, &b);
-	og_buf_fini(&b);
+	push_end(sd);
 	renew_old_bases(sd);
 }
 
@@ -910,6 +941,8 @@ static void on_opened(void *arg, struct og_journal *j, const struct og_error *er
 		if (og_journal_status(j) != OG_JOURNAL_WRITABLE)
 			warn_read_only(sd, j);
 		sd->pushed_seq = og_journal_state(j)->seq;
+		for (struct peer *p = sd->peers; p; p = p->next)
+			p->told_seq = 0;	/* of the graph that was here before */
 		sd->looked_us = sd->opened_us;
 		sd->asked_before = sd->direct;
 		start_poll(sd);
@@ -969,6 +1002,8 @@ void graph_close(struct storaged *sd)
 	if (sd->poll)
 		event_free(sd->poll);
 	sd->flush = sd->leave = sd->poll = NULL;
+	og_buf_fini(&sd->push);
+	sd->push_seq = 0;
 	og_journal_close(sd->journal);
 	sd->journal = NULL;
 	bell_publish(sd);

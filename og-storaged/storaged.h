@@ -41,6 +41,7 @@ struct peer {
 	enum og_role role;
 	uint32_t index;
 	bool bell_sent;
+	uint64_t told_seq;		/* pushes up to here were sent */
 	unsigned drops;			/* open IMAGE_DROPs */
 	struct peer *next;
 };
@@ -116,6 +117,8 @@ struct storaged {
 	int page_fd;
 	uint64_t epoch;			/* of graphs opened here, one after the other */
 	uint64_t pushed_seq;
+	struct og_buf push;		/* what was applied since, up to push_seq, while some peers have been told and some not */
+	uint64_t push_seq;		/* 0: there is none */
 	uint64_t looked_us, opened_us;	/* CLOCK_BOOTTIME: what the store held then is in the state; when opening began */
 	uint64_t max_staleness_us, poll_us;
 	struct event *poll;
@@ -163,6 +166,7 @@ int on_catch_up(void *arg, struct og_ipc_msg *m, struct og_error *err);
 void graph_open(struct storaged *sd);
 void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_event *ev);
 void graph_flush(struct storaged *sd);		/* sends what was applied to all peers */
+void graph_tell(struct storaged *sd, struct peer *p);	/* ... to this one; the others wait for the loop */
 void graph_close(struct storaged *sd);
 struct content *content_find(struct storaged *sd, uint32_t type_id, const struct og_wire_hash128 *key);
 /* Registers (or finds) the content of a table. NULL: no memory. */

@@ -121,21 +121,26 @@ static void answer_conflict(struct pending *w, const struct og_commit_result *re
 static void on_commit_result(void *arg, const struct og_commit_result *res)
 {
 	struct pending *w = arg;
+	struct storaged *sd = w->sd;
+	struct peer *p = peer_find(sd, w->peer);
 
-	/* Whoever reads after this answer must find the commit: readers are told first. */
-	graph_flush(w->sd);
 	switch (res->outcome) {
 	case OG_COMMITTED:
+		/* Whoever reads after this answer finds the commit: the bell has been rung. Rows that nobody waits for come behind it. */
 		answer_committed(w, res);
+		if (p)
+			graph_tell(sd, p);
 		return;
 	case OG_CONFLICT:
 	case OG_REEVALUATE:
+		graph_flush(sd);	/* the next try needs them */
 		answer_conflict(w, res);
 		return;
 	case OG_COMMIT_FAILED:
 	case OG_COMMIT_UNKNOWN:
 		break;
 	}
+	graph_flush(sd);
 	pending_fail(w, res->err);
 }
 
