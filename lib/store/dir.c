@@ -154,6 +154,7 @@ static void on_done(evutil_socket_t fd, short what, void *arg)
 			return;
 		res.code = j->code;
 		res.lasting = j->out.lasting;
+		res.same = j->out.same;
 		res.err = j->code ? &j->err : NULL;
 		res.body = og_buf_view(&j->out.body);
 		res.fd = j->out.fd;

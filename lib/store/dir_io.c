@@ -266,6 +266,18 @@ static int hash_object(struct og_dir *d, const char *key, int fd, struct og_stor
 	return 0;
 }
 
+/* The body of a whole object is known by its tag; it goes if it is the one that the caller has. */
+static void tag_body(const struct og_store_req *req, struct og_dir_out *out)
+{
+	struct og_sha256 sum = og_sha256(og_buf_view(&out->body));
+
+	strcpy(out->tag.s, og_sha256_format(&sum).s);
+	if (!req->tag || strcmp(out->tag.s, req->tag->s) != 0)
+		return;
+	out->same = true;
+	og_buf_clear(&out->body);
+}
+
 static int run_get(struct og_dir *d, const struct og_store_req *req, struct og_dir_out *out, struct og_error *err)
 {
 	uint64_t max = req->max_bytes ? req->max_bytes : GET_MAX, len;
@@ -283,11 +295,8 @@ static int run_get(struct og_dir *d, const struct og_store_req *req, struct og_d
 				  (unsigned long long)len, (unsigned long long)max);
 	else if (len)
 		rc = read_range(d, req->key, fd, req->offset, len, &out->body, err);
-	if (rc == 0 && req->want_tag) {
-		struct og_sha256 sum = og_sha256(og_buf_view(&out->body));
-
-		strcpy(out->tag.s, og_sha256_format(&sum).s);
-	}
+	if (rc == 0 && (req->want_tag || req->tag))
+		tag_body(req, out);
 	close(fd);
 	return rc;
 }

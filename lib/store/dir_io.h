@@ -36,7 +36,7 @@ struct og_dir {
 
 /* The outcome of one blocking operation. Strings and bodies are on the heap. */
 struct og_dir_out {
-	bool lasting;
+	bool lasting, same;
 	struct og_buf body;
 	int fd;
 	uint64_t size;

@@ -248,13 +248,29 @@ static void end_get(struct s3_op *op, const struct og_net_response *r)
 		s3_op_end(op, &res);
 }
 
+/* 304, or all of it again from a store that does not know the condition. */
+static bool is_same(const struct s3_op *op, const struct s3_call *c)
+{
+	const char *etag;
+
+	if (op->req.op != OG_STORE_GET || !op->req.tag)
+		return false;
+	if (c->cls == S3_PRECONDITION)
+		return c->res->status == 304;
+	return c->cls == S3_OK && og_net_header_find(c->res, "etag", &etag) && strcmp(etag, op->tag.s) == 0;
+}
+
 static void on_get(struct s3_call *c, void *arg)
 {
 	struct s3_op *op = arg;
 	struct og_store_result res = { .fd = -1 };
 	uint64_t first = 0;
 
-	if (c->cls == S3_OK) {
+	if (is_same(op, c)) {
+		res.same = true;
+		res.tag = op->tag;
+		s3_op_end(op, &res);
+	} else if (c->cls == S3_OK) {
 		end_get(op, c->res);
 	} else if (c->cls == S3_RANGE) {
 		res.size = 0;
@@ -296,6 +312,8 @@ static void get_begin(struct s3_op *op)
 		set_range(op);
 		max = GET_MAX;	/* checked when it is there: a store may send all of it */
 	}
+	if (op->req.tag)
+		s3_call_header(op->call, "if-none-match", op->tag.s);
 	op->call->net.max_bytes = max;
 	s3_call_start(op->call);
 }

@@ -177,6 +177,8 @@ static int check_request(const struct og_store *s, const struct og_store_req *re
 		return og_error_set(err, OG_ERR_BAD, "%s: not a key", s->uri);
 	if (req->into && (req->op != OG_STORE_GET || !req->want_fd || s->local))
 		return og_error_set(err, OG_ERR_BAD, "%s: only a get with a descriptor, and of no directory, goes into another one", s->uri);
+	if (req->op == OG_STORE_GET && req->tag && (req->want_fd || req->offset || req->len != OG_STORE_TO_END))
+		return og_error_set(err, OG_ERR_BAD, "%s: a get that depends on a tag is one of the whole object, without a descriptor", s->uri);
 	if (req->op == OG_STORE_PUT_MATCH && !req->tag)
 		return og_error_set(err, OG_ERR_BAD, "%s: put if match without a tag", s->uri);
 	return 0;
@@ -197,6 +199,14 @@ void og_store_submit(struct og_store *s, const struct og_store_req *req, og_stor
 void og_store_get(struct og_store *s, const char *key, uint64_t max_bytes, og_store_cb cb, void *arg)
 {
 	struct og_store_req req = { .op = OG_STORE_GET, .key = key, .len = OG_STORE_TO_END, .max_bytes = max_bytes };
+
+	og_store_submit(s, &req, cb, arg);
+}
+
+void og_store_get_unless(struct og_store *s, const char *key, const struct og_store_tag *tag, uint64_t max_bytes, og_store_cb cb,
+			 void *arg)
+{
+	struct og_store_req req = { .op = OG_STORE_GET, .key = key, .len = OG_STORE_TO_END, .max_bytes = max_bytes, .tag = tag };
 
 	og_store_submit(s, &req, cb, arg);
 }

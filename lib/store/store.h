@@ -63,9 +63,10 @@ struct og_store_result {
 	int code;			/* 0 or OG_ERR_*, as above */
 	bool lasting;
 	const struct og_error *err;	/* code != 0: never NULL, its message names the key or path */
+	bool same;			/* get with a tag: still that object; no body */
 	struct og_slice body;		/* get without want_fd */
 	int fd;				/* get with want_fd, else -1 */
-	uint64_t size;			/* get, head: of the whole object */
+	uint64_t size;			/* get, head: of the whole object; not where it is the same */
 	struct og_store_tag tag;	/* get or head with want_tag */
 	const struct og_store_item *items;	/* list: by key, bytewise */
 	size_t nitems;
@@ -91,7 +92,8 @@ struct og_store_req {
 	bool from_fd;
 	int fd;
 	uint64_t fd_len;
-	const struct og_store_tag *tag;	/* put if match */
+	/* put if match; get of a whole object into the body: nothing but `same` is wanted if it is still this one */
+	const struct og_store_tag *tag;
 	/* delete of many: at most OG_STORE_PAGE_MAX; all are tried, the first failure is reported */
 	const char *const *keys;
 	size_t nkeys;
@@ -140,6 +142,9 @@ void og_store_submit(struct og_store *s, const struct og_store_req *req, og_stor
 
 /* The same by name. */
 void og_store_get(struct og_store *s, const char *key, uint64_t max_bytes, og_store_cb cb, void *arg);
+/* A get whose result is `same` while the object is the one of this tag, its content once it is another one. */
+void og_store_get_unless(struct og_store *s, const char *key, const struct og_store_tag *tag, uint64_t max_bytes, og_store_cb cb,
+			 void *arg);
 void og_store_get_range(struct og_store *s, const char *key, uint64_t offset, uint64_t len, og_store_cb cb, void *arg);
 void og_store_get_fd(struct og_store *s, const char *key, og_store_cb cb, void *arg);
 void og_store_head(struct og_store *s, const char *key, og_store_cb cb, void *arg);

@@ -411,6 +411,44 @@ START_TEST(ranges)
 }
 END_TEST
 
+static const char *known_tag;
+
+/* Answers as always_status says, and notes the condition. */
+static void known(struct fake *f, struct evhttp_request *req)
+{
+	ck_assert_str_eq(fake_header(req, "If-None-Match"), "\"t\"");
+	if (known_tag)
+		fake_set(req, "ETag", known_tag);
+	fake_answer(req, always_status, always_status == 304 ? "" : "0123456789");
+}
+
+/* Stores differ in what they say when an object is still the one that is known, and some know no such condition. */
+START_TEST(what_is_known_does_not_come_again)
+{
+	static const struct {
+		int status;
+		const char *tag;
+		int code;
+		bool same;
+	} rows[] = {
+		{ 304, "\"t\"", 0, true }, { 304, NULL, 0, true }, { 304, "\"u\"", 0, true }, { 200, "\"t\"", 0, true },
+		{ 200, "\"u\"", 0, false }, { 200, NULL, 0, false }, { 412, "\"t\"", OG_ERR_IO, false }, { 404, NULL, OG_ERR_NOT_FOUND, false },
+	};
+	static const struct og_store_tag tag = { "\"t\"" };
+	struct og_store_req req = { .op = OG_STORE_GET, .key = "k", .len = OG_STORE_TO_END, .tag = &tag };
+
+	fake.handler = known;
+	for (size_t i = 0; i < OG_COUNT(rows); i++) {
+		always_status = rows[i].status;
+		known_tag = rows[i].tag;
+		og_buf_clear(&body);
+		ck_assert_int_eq(og_store_wait(st, &req, &out, &body, &err), rows[i].code);
+		ck_assert_int_eq(out.same, rows[i].same);
+		ck_assert_uint_eq(body.len, rows[i].code || rows[i].same ? 0 : 10);
+	}
+}
+END_TEST
+
 START_TEST(more_than_was_asked_for)
 {
 	struct og_store_req req = { .op = OG_STORE_GET, .key = "k", .len = OG_STORE_TO_END, .max_bytes = 9, .want_tag = true };
@@ -1023,6 +1061,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_key_that_was_replaced_in_its_file);
 	tcase_add_test(tc, unsigned_requests);
 	tcase_add_test(tc, ranges);
+	tcase_add_test(tc, what_is_known_does_not_come_again);
 	tcase_add_test(tc, more_than_was_asked_for);
 	tcase_add_test(tc, a_body_that_is_cut_comes_again_from_its_beginning);
 	tcase_add_test(tc, a_descriptor_is_filled_by_ranges);

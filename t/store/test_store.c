@@ -323,6 +323,81 @@ START_TEST(put_if_match_compares_content)
 }
 END_TEST
 
+static int get_unless(struct og_store *s, const struct og_store_tag *tag, bool want_tag, struct og_buf *b)
+{
+	struct og_store_req req = { .op = OG_STORE_GET, .key = "ledger", .len = OG_STORE_TO_END, .tag = tag, .want_tag = want_tag };
+
+	og_buf_clear(b);
+	return og_store_wait(s, &req, &out, b, &err);
+}
+
+/* Who has an object asks for another one: nothing comes while there is none, and the other one as a whole once there is. */
+START_TEST(a_get_of_what_is_known_brings_nothing)
+{
+	struct og_store_req bad = { .op = OG_STORE_GET, .key = "ledger", .len = OG_STORE_TO_END };
+	struct og_store_tag tag = { "another" };
+	struct og_buf b = { 0 };
+
+	ck_assert_int_eq(get_unless(st, &tag, false, &b), OG_ERR_NOT_FOUND);
+	ck_assert_int_eq(put("ledger", "v1"), 0);
+	ck_assert_int_eq(get_unless(st, &tag, true, &b), 0);
+	ck_assert(!out.same);
+	ck_assert(og_slice_is(og_buf_view(&b), "v1"));
+	tag = out.tag;
+	for (int want_tag = 0; want_tag < 2; want_tag++) {
+		ck_assert_int_eq(get_unless(st, &tag, want_tag, &b), 0);
+		ck_assert(out.same);
+		ck_assert_uint_eq(b.len, 0);
+		ck_assert_str_eq(out.tag.s, tag.s);
+	}
+	ck_assert_int_eq(put("ledger", "v2"), 0);
+	ck_assert_int_eq(get_unless(st, &tag, true, &b), 0);
+	ck_assert(!out.same);
+	ck_assert(og_slice_is(og_buf_view(&b), "v2"));
+	ck_assert_str_ne(out.tag.s, tag.s);
+	ck_assert_int_eq(simple(OG_STORE_DELETE, "ledger"), 0);
+	ck_assert_int_eq(get_unless(st, &tag, false, &b), OG_ERR_NOT_FOUND);
+	ck_assert(!out.same);
+	/* of a part or as a descriptor it cannot be asked for */
+	bad.tag = &tag;
+	bad.want_fd = true;
+	ck_assert_int_eq(og_store_wait(st, &bad, &out, NULL, &err), OG_ERR_BAD);
+	bad.want_fd = false;
+	bad.offset = 1;
+	ck_assert_int_eq(og_store_wait(st, &bad, &out, NULL, &err), OG_ERR_BAD);
+	bad.offset = 0;
+	bad.len = 5;
+	ck_assert_int_eq(og_store_wait(st, &bad, &out, NULL, &err), OG_ERR_BAD);
+	og_buf_fini(&b);
+}
+END_TEST
+
+/* The same behind a store that makes trouble: whether it is the same is not known then. */
+START_TEST(a_get_of_what_is_known_may_be_lost)
+{
+	static const struct og_fault_plan none, lost_before = { .kind = OG_FAULT_LOST_BEFORE }, lost_after = { .kind = OG_FAULT_LOST_AFTER };
+	struct og_store_tag tag = { "another" };
+	struct og_buf b = { 0 };
+
+	ck_assert_int_eq(put("ledger", "v1"), 0);
+	st = og_store_fault_new(st, &none);
+	ck_assert_ptr_nonnull(st);
+	ck_assert_int_eq(get_unless(st, &tag, true, &b), 0);
+	tag = out.tag;
+	ck_assert_int_eq(get_unless(st, &tag, false, &b), 0);
+	ck_assert(out.same);
+	og_store_fault_set(st, &lost_before);
+	ck_assert_int_eq(get_unless(st, &tag, false, &b), OG_ERR_UNAVAILABLE);
+	ck_assert(!out.same);
+	og_store_fault_set(st, &lost_after);
+	ck_assert_int_eq(get_unless(st, &tag, false, &b), OG_ERR_UNAVAILABLE);
+	ck_assert(!out.same);
+	ck_assert_int_eq(get_unless(st, &tag, false, &b), 0);
+	ck_assert(out.same);
+	og_buf_fini(&b);
+}
+END_TEST
+
 /* Appends " writer.turn" to the content; where an answer was lost, whether it stands there tells. */
 static int append_turn(int writer, int turn)
 {
@@ -888,6 +963,8 @@ static void add_common(TCase *tc)
 	tcase_add_test(tc, racers_have_one_winner);
 	tcase_add_test(tc, put_if_match_compares_content);
 	tcase_add_test(tc, put_if_match_loses_no_update);
+	tcase_add_test(tc, a_get_of_what_is_known_brings_nothing);
+	tcase_add_test(tc, a_get_of_what_is_known_may_be_lost);
 	tcase_add_test(tc, ranges);
 	tcase_add_test(tc, a_get_has_a_limit);
 	tcase_add_test(tc, a_descriptor_outlives_the_object);
