@@ -503,12 +503,15 @@ static void send_put(struct og_journal *j)
 	j->phase = OG_JN_PUTTING;
 	j->retry_us = 0;
 	b->sent_tick = ++j->tick;
-	if (b->attempts++ == 0)
+	if (b->attempts++ == 0) {
 		b->first_tick = b->sent_tick;
+		b->first_us = og_boottime_us();
+	}
 	b->sent_us = og_monotonic_us();
 	j->stats.objects_put++;
 	og_jn_ref(j);
 	og_store_put_absent(j->store, og_jn_key(j, &key, full), &b->part, 1, on_put, b);
+	og_jn_fence_ask(j);
 }
 
 void og_jn_retry(struct og_journal *j)
@@ -516,7 +519,7 @@ void og_jn_retry(struct og_journal *j)
 	send_put(j);
 }
 
-static void back_off(struct og_journal *j)
+void og_jn_back_off(struct og_journal *j)
 {
 	j->retry_us = og_monotonic_us() + j->backoff_us;
 	j->backoff_us = OG_MIN(2 * j->backoff_us, (uint64_t)BACKOFF_MAX_US);
@@ -548,6 +551,34 @@ static void batch_lasting(struct og_journal *j, const struct og_error *cause)
 	og_jn_set_status(j, OG_JOURNAL_READ_ONLY, err.message);
 }
 
+void og_jn_batch_gone(struct og_journal *j)
+{
+	struct og_jn_batch *b = j->batch;
+	struct og_error err = { 0 };
+
+	j->batch = NULL;
+	og_error_set(&err, OG_ERR_UNKNOWN, "the graph was removed or re-initialised meanwhile");
+	og_jn_fail_queue(j, &b->ops, OG_COMMIT_UNKNOWN, &err);
+	og_jn_batch_free(b);
+	og_jn_wake(j);
+}
+
+static void put_fenced(struct og_journal *j)
+{
+	struct og_jn_batch *b = j->batch;
+
+	j->phase = OG_JN_IDLE;
+	if (j->status == OG_JOURNAL_ENDED) {
+		og_jn_batch_gone(j);
+	} else if (j->fence.failed) {
+		/* Asked again by the same put, which is there by now. */
+		b->unknown = true;
+		og_jn_back_off(j);
+	} else {
+		og_jn_won(j, b->sent_tick);
+	}
+}
+
 static void on_put(void *arg, struct og_store_result *res)
 {
 	struct og_jn_batch *b = arg;
@@ -558,9 +589,16 @@ static void on_put(void *arg, struct og_store_result *res)
 	if (!og_jn_back(j))
 		return;
 	j->phase = OG_JN_IDLE;
+	if (j->status == OG_JOURNAL_ENDED) {
+		og_jn_batch_gone(j);
+		return;
+	}
 	switch (res->code) {
 	case 0:
-		og_jn_won(j, b->sent_tick);
+		if (og_jn_fence_wait(j, put_fenced))
+			j->phase = OG_JN_FENCED;
+		else
+			og_jn_won(j, b->sent_tick);
 		return;
 	case OG_ERR_EXISTS:
 		b->unknown = true;
@@ -572,12 +610,12 @@ static void on_put(void *arg, struct og_store_result *res)
 		if (res->lasting)
 			batch_lasting(j, res->err);
 		else
-			back_off(j);
+			og_jn_back_off(j);
 		return;
 	default:
 		/* This attempt did nothing; an earlier one may still. */
 		if (b->unknown)
-			back_off(j);
+			og_jn_back_off(j);
 		else
 			batch_failed(j, res->err);
 		return;
@@ -625,16 +663,15 @@ void og_jn_won(struct og_journal *j, uint64_t vacant)
 	uint64_t took = og_monotonic_us() - b->sent_us;
 	bool idle = j->phase == OG_JN_IDLE;
 
+	if (og_jn_graph_gone(j)) {
+		og_jn_batch_gone(j);
+		return;
+	}
 	j->batch = NULL;
 	j->losses = 0;
 	j->phase = OG_JN_IDLE;
 	j->put_us = j->put_us ? (7 * j->put_us + took) / 8 : took;
-	if (og_jn_graph_gone(j)) {
-		og_error_set(&err, OG_ERR_UNKNOWN, "the graph was removed meanwhile");
-		og_jn_fail_queue(j, &b->ops, OG_COMMIT_UNKNOWN, &err);
-		og_jn_batch_free(b);
-		return;
-	}
+	og_jn_sure(j, b->first_us);
 	o = b->object;
 	b->object = NULL;
 	og_jn_object_own(o, &b->bytes);

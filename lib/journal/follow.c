@@ -301,6 +301,7 @@ static void start(struct og_journal *j, bool readback)
 	c->running = true;
 	c->readback = readback;
 	c->start_tick = ++j->tick;
+	c->start_us = og_boottime_us();
 	c->bell = j->bell ? __atomic_load_n(j->bell, __ATOMIC_SEQ_CST) : 0;
 	c->first = j->state->seq + 1;
 	c->listed = j->opening_last;
@@ -313,6 +314,7 @@ static void start(struct og_journal *j, bool readback)
 	else
 		j->stats.confirms++;
 	send_window(j);
+	og_jn_fence_ask(j);
 }
 
 void og_jn_start_check(struct og_journal *j)
@@ -392,15 +394,16 @@ static void at_the_end(struct og_journal *j)
 {
 	uint64_t tick = j->check.start_tick, bell = j->check.bell;
 
+	og_jn_sure(j, j->check.start_us);
 	j->bell_known = bell;
 	j->bell_valid = j->bell != NULL;
 	check_end(j);
 	og_jn_confirmed(j, tick);
 }
 
-static void store_silent(struct og_journal *j)
+static void store_silent(struct og_journal *j, const struct og_error *why)
 {
-	struct og_error err = j->check.err;
+	struct og_error err = *why;
 
 	check_end(j);
 	/* A store that refuses (rights, bucket) is not one that is silent: to ask again in a moment would not help. */
@@ -435,7 +438,7 @@ static void window_taken(struct og_journal *j, bool go_on)
 	} else if (readback) {
 		check_end(j);
 	} else if (end) {
-		store_silent(j);
+		store_silent(j, &c->err);
 	} else {
 		c->first += c->window;
 		c->more += c->first - 1 > c->listed ? OG_MIN(c->window, c->first - 1 - c->listed) : 0;
@@ -494,11 +497,34 @@ static void on_settled_first(void *arg, struct og_store_result *res)
 	settle(j, j->check.first + j->check.found - 1, on_settled_last);
 }
 
-static void window_done(struct og_journal *j)
+/* No answer: what was found, or not found, is about a graph that is no more. */
+static void graph_gone(struct og_journal *j)
+{
+	struct og_error err = { 0 };
+
+	check_end(j);
+	og_error_set(&err, OG_ERR_GONE, "%s: %s", j->uri, j->reason);
+	og_jn_fail_waiters(j, &err);
+	og_jn_fail_unconfirmed(j, &err);
+	if (j->batch)
+		og_jn_batch_gone(j);
+}
+
+static void window_fenced(struct og_journal *j)
 {
 	struct og_jn_check *c = &j->check;
 	uint64_t last;
 
+	if (j->status == OG_JOURNAL_ENDED || og_jn_graph_gone(j)) {
+		graph_gone(j);
+		return;
+	}
+	if (j->fence.failed) {
+		if (c->readback)
+			og_jn_back_off(j);
+		store_silent(j, &j->fence.err);
+		return;
+	}
 	c->found = 0;
 	while (c->found < c->window && c->got[c->found].code == 0)
 		c->found++;
@@ -512,4 +538,10 @@ static void window_done(struct og_journal *j)
 		settle(j, c->first, on_settled_first);
 	else
 		settle(j, last, on_settled_last);
+}
+
+static void window_done(struct og_journal *j)
+{
+	if (!og_jn_fence_wait(j, window_fenced))
+		window_fenced(j);
 }

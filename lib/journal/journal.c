@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -246,17 +245,6 @@ void og_jn_set_status(struct og_journal *j, enum og_journal_status st, const cha
 	og_jn_wake(j);
 	if (j->hooks.status && !j->opening)
 		j->hooks.status(j->arg, j);
-}
-
-bool og_jn_graph_gone(struct og_journal *j)
-{
-	struct stat st;
-
-	/* Replaced or removed: the name leads elsewhere, and this file has no name any more. */
-	if (j->genesis_fd < 0 || (fstat(j->genesis_fd, &st) == 0 && st.st_nlink > 0))
-		return false;
-	og_jn_set_status(j, OG_JOURNAL_ENDED, "the graph was removed or re-initialised");
-	return true;
 }
 
 /* ---- making one ---- */

@@ -130,7 +130,8 @@ static void caught_up(void *arg, const struct og_error *err)
 	struct og_journal *j = o->j;
 	struct og_error e = { 0 };
 
-	if (err->code && err->code != OG_ERR_GONE) {
+	/* An ended log is looked at below; a graph that went while it was opened is none. */
+	if (err->code && (err->code != OG_ERR_GONE || !j->state->ended)) {
 		finish(o, err);
 		return;
 	}
@@ -348,6 +349,7 @@ static int read_genesis(struct og_journal *j, struct og_store_result *res, struc
 	}
 	if (rc == 0)
 		rc = og_genesis_decode(&j->genesis_arena, bytes, &j->genesis, err);
+	j->genesis_tag = res->tag;
 	if (rc == 0 && j->genesis.min_reader > OG_PROTOCOL_VERSION)
 		rc = og_error_set(err, OG_ERR_UNAVAILABLE, "protocol version %u is needed to read this graph, this program has %u",
 				  j->genesis.min_reader, OG_PROTOCOL_VERSION);
@@ -413,6 +415,7 @@ void og_jn_open(const struct og_journal_config *c, bool ended_too, og_jn_opened 
 	struct opening *o = calloc(1, sizeof(*o));
 	struct og_error err = { 0 };
 	char key[OG_STORE_KEY_MAX + 1];
+	struct og_store_req req = { .op = OG_STORE_GET, .key = key, .len = OG_STORE_TO_END, .max_bytes = OG_GENESIS_MAX, .want_tag = true };
 
 	if (!o)
 		abort();
@@ -426,13 +429,14 @@ void og_jn_open(const struct og_journal_config *c, bool ended_too, og_jn_opened 
 		return;
 	}
 	o->j->opening = true;
+	o->j->sure_us = og_boottime_us();
 	og_jn_ref(o->j);
 	og_jn_key_str(o->j, "format.json", key);
-	/* A descriptor, where there is one, also tells later whether the graph is still the one of this name. */
+	/* A descriptor, where there is one, also tells later whether the graph is still the one of this name; else the tag does. */
 	if (c->store->local)
 		og_store_get_fd(c->store, key, on_genesis, o);
 	else
-		og_store_get(c->store, key, OG_GENESIS_MAX, on_genesis, o);
+		og_store_submit(c->store, &req, on_genesis, o);
 }
 
 struct public_open {

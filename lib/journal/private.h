@@ -33,6 +33,7 @@ enum og_jn_phase {
 	OG_JN_READBACK,
 	OG_JN_SETTLING,
 	OG_JN_CHECKING,
+	OG_JN_FENCED,		/* the put was answered; whether the graph is still there was not */
 };
 
 /* ---- what conflicts are found by (lines.c) ---- */
@@ -123,7 +124,7 @@ struct og_jn_batch {
 	struct og_slice part;
 	unsigned attempts;
 	bool unknown;			/* an attempt may still land */
-	uint64_t first_tick;		/* when the first attempt left */
+	uint64_t first_tick, first_us;	/* when the first attempt left; CLOCK_BOOTTIME */
 	uint64_t sent_tick, sent_us;	/* the last one */
 	struct og_jn_object *object;	/* what reading the bytes back would give */
 };
@@ -169,7 +170,7 @@ struct og_jn_get {
 /* GETs of log objects, window by window: a head check, or the read-back of a put. There is one at a time. */
 struct og_jn_check {
 	bool running;
-	uint64_t start_tick, bell;
+	uint64_t start_tick, start_us, bell;	/* CLOCK_BOOTTIME */
 	uint64_t first;			/* seq of got[0] */
 	uint64_t listed;		/* up to here a listing has shown that there are objects */
 	uint64_t more;			/* objects found that no listing showed */
@@ -177,6 +178,15 @@ struct og_jn_check {
 	unsigned window, waiting, found;
 	struct og_jn_get got[OG_JN_GETS_MAX];
 	struct og_error err;
+};
+
+/* The question whether format.json is still the one that was opened (fence.c). */
+struct og_jn_fence {
+	bool asked;			/* and not answered yet */
+	bool failed;			/* it could not be answered: err */
+	uint64_t asked_us;
+	struct og_error err;
+	void (*then)(struct og_journal *j);	/* waits for the answer */
 };
 
 struct og_journal {
@@ -195,6 +205,9 @@ struct og_journal {
 	struct og_arena genesis_arena;
 	struct og_genesis genesis;
 	int genesis_fd;			/* local store: its link count tells whether the graph is still there */
+	struct og_store_tag genesis_tag;	/* another one: asked by this, where the last confirmation is too old */
+	uint64_t sure_us;		/* CLOCK_BOOTTIME when what was the last confirmation left us */
+	struct og_jn_fence fence;
 	struct og_state *state;
 	enum og_journal_status status;
 	bool damaged;			/* S is as far as the log can be read */
@@ -257,7 +270,19 @@ const char *og_jn_key_str(const struct og_journal *j, const char *key, char out[
 void og_jn_set_status(struct og_journal *j, enum og_journal_status st, const char *reason);
 void og_jn_pump(struct og_journal *j);
 void og_jn_timer(struct og_journal *j, uint64_t at_us);	/* wakes the pump then, or earlier */
-bool og_jn_graph_gone(struct og_journal *j);
+
+/*
+ * fence.c. Removing a graph is all that frees a log key, so a host that slept through it could put into nothing, and take a 404 for the log's end.
+ * Whose last confirmation is older than 30 s therefore asks for format.json beside its next request, and answers nothing before that is answered.
+ */
+bool og_jn_graph_gone(struct og_journal *j);		/* by the link count, where there is one */
+void og_jn_sure(struct og_journal *j, uint64_t then_us);	/* a confirmation, by a request that left then */
+void og_jn_fence_ask(struct og_journal *j);		/* if it is due: beside a request */
+/*
+ * Before an answer. false: nothing stands against it. true: `then` is called once the store has answered; the status is ENDED then, or
+ * fence.failed says that it could not tell, or all is well.
+ */
+bool og_jn_fence_wait(struct og_journal *j, void (*then)(struct og_journal *j));
 
 /* append.c */
 void og_jn_submit(struct og_journal *j, struct og_jn_op *op);
@@ -266,8 +291,10 @@ int og_jn_append_record(struct og_journal *j, const struct og_record *r, og_comm
 			struct og_error *err) OG_MUST_CHECK;
 bool og_jn_start_batch(struct og_journal *j);		/* true: a put is under way */
 void og_jn_retry(struct og_journal *j);
+void og_jn_back_off(struct og_journal *j);		/* the same put again, later */
 /* The batch is in the log and settled; nothing stood in its place at tick `vacant`. */
 void og_jn_won(struct og_journal *j, uint64_t vacant);
+void og_jn_batch_gone(struct og_journal *j);		/* so is the graph: nobody knows what became of it */
 void og_jn_lost(struct og_journal *j);			/* its place is another's, which has been applied */
 void og_jn_expire(struct og_journal *j, uint64_t now);	/* deadlines; sets the next timer */
 void og_jn_fail_queue(struct og_journal *j, struct og_jn_queue *q, enum og_commit_outcome o, const struct og_error *err);
