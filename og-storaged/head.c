@@ -21,7 +21,7 @@
 /* ---- contents ---- */
 
 /* XXH3-128 of type and layers, base up: every layer is named by what never comes again. */
-static struct og_wire_hash128 content_key(const struct og_table *t)
+struct og_wire_hash128 content_key(const struct og_table *t)
 {
 	struct og_wire_hash128 out = { 0 };
 	XXH3_state_t *st;
@@ -236,6 +236,7 @@ static int put_recent(struct storaged *sd, uint64_t seq, const struct og_ulid *b
 	if (!r)
 		return og_error_nomem(err);
 	r->seq = seq;
+	r->order = sd->clock++;
 	r->branch = *branch;
 	r->len = b->len;
 	memcpy(r->bytes, b->data, b->len);
@@ -358,6 +359,90 @@ static void push_end(struct storaged *sd)
 	sd->push_seq = 0;
 	og_buf_fini(&sd->push);
 }
+
+/* ---- a base that the store has images of ---- */
+
+static bool has_index(struct storaged *sd, const struct og_branch *br)
+{
+	const struct og_state *s = og_journal_state(sd->journal);
+
+	for (size_t t = 0; t < br->ntables && s->nindex; t++) {
+		struct og_wire_hash128 key = content_key(&br->tables[t]);
+
+		for (size_t i = 0; i < s->nindex; i++)
+			if (s->index[i].content.hi == key.hi && s->index[i].content.lo == key.lo)
+				return true;
+	}
+	return false;
+}
+
+/* The branch's commits of one object, as readers are told of them. */
+static int put_commits(struct storaged *sd, const struct og_logobj *o, const struct og_ulid *branch, struct og_error *err)
+{
+	struct og_arena a;
+	struct og_buf b = { 0 };
+	int rc = 0;
+
+	og_arena_init(&a, 0);
+	for (size_t i = 0; i < o->nrecords && rc == 0; i++) {
+		const struct og_record *rec = &o->records[i];
+		struct og_wire_commit c;
+
+		if (rec->kind != OG_REC_COMMIT || og_ulid_cmp(&rec->commit.branch, branch) != 0)
+			continue;
+		og_buf_clear(&b);
+		rc = wire_commit(o, rec, &a, true, &c, err);
+		if (rc < 0)
+			break;
+		og_wire_put_commit(&b, &c);
+		note_delta(sd, &c, b.len);
+		rc = og_buf_ok(&b, err);
+		if (rc == 0)
+			rc = put_recent(sd, c.seq, &c.branch, &b, err);
+	}
+	og_buf_fini(&b);
+	og_arena_fini(&a);
+	return rc;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+	const struct recent *x = *(struct recent *const *)a, *y = *(struct recent *const *)b;
+
+	return x->seq != y->seq ? (x->seq < y->seq ? -1 : 1) : x->order < y->order ? -1 : x->order > y->order;
+}
+
+/*
+ * The state of the checkpoint that we opened from, whose images lie in the store, and the commits since above it. NULL: the state of now is
+ * the better base, for there are no images of that one, or too much came since.
+ */
+static struct base *base_opened(struct storaged *sd, const struct og_branch *now, struct og_error *err)
+{
+	const struct og_branch *then = og_journal_opened_branch(sd->journal, &now->id);
+	struct base *b = then && then->seq < now->seq && has_index(sd, then) ? base_make(sd, then, true, err) : NULL;
+	int rc = 0;
+
+	if (!b)
+		return NULL;
+	b->next = sd->bases;
+	sd->bases = b;
+	for (uint64_t seq = then->seq + 1; seq <= now->seq && rc == 0 && !base_is_old(b); seq++) {
+		const struct og_logobj *o = og_journal_object(sd->journal, seq);
+
+		rc = o ? put_commits(sd, o, &now->id, err) : OG_ERR_NOT_FOUND;
+	}
+	if (rc < 0 || base_is_old(b)) {
+		sd->bases = b->next;
+		base_free(sd, b);
+		recents_trim(sd);
+		return NULL;
+	}
+	if (sd->nrecents)
+		qsort(sd->recents, sd->nrecents, sizeof(struct recent *), by_seq);
+	return b;
+}
+
+/* ---- from the journal to the readers ---- */
 
 /* The journal applied an object: its commits are kept until graph_flush has told them. */
 void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_event *ev)
@@ -659,6 +744,8 @@ static void open_branch(struct opener *o)
 		return;
 	}
 	b = base_find(sd, &br->id);
+	if (!b && !o->open.want_layers)
+		b = base_opened(sd, br, &err);
 	/* Layers are told only as they are now: in direct mode the base is the present state. */
 	if (!b || base_is_old(b) || (o->open.want_layers && b->state->seq != br->seq))
 		b = base_renew(sd, br, &err);
@@ -900,8 +987,9 @@ static void on_status(void *arg, struct og_journal *j)
 }
 
 const struct og_journal_hooks storaged_hooks = { .applied = graph_opened_hook, .status = on_status, .fold = job_fold,
-						 .checkpointed = on_checkpoint };
-static const struct og_journal_hooks direct_hooks = { .applied = graph_opened_hook, .fold = job_fold, .checkpointed = on_checkpoint };
+						 .index = index_keep, .checkpointed = on_checkpoint };
+static const struct og_journal_hooks direct_hooks = { .applied = graph_opened_hook, .fold = job_fold, .index = index_keep,
+						    .checkpointed = on_checkpoint };
 
 struct og_journal_config storaged_config(struct storaged *sd)
 {

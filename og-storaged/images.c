@@ -98,13 +98,20 @@ static uint64_t nodes_cost(struct storaged *sd, const struct og_wire_hash128 *ke
 
 uint64_t image_size(struct storaged *sd, const struct og_wire_image *k)
 {
+	const struct og_index *x = index_find(sd, k);
+
+	if (x)
+		return x->bytes;
 	return size_of(sd, k, content_find(sd, k->type_id, &k->content));
 }
 
 uint64_t image_cost(struct storaged *sd, const struct og_wire_image *k)
 {
-	uint64_t sum = image_size(sd, k) + nodes_cost(sd, &k->src);
+	uint64_t sum = image_size(sd, k);
 
+	if (index_find(sd, k))
+		return sum;
+	sum += nodes_cost(sd, &k->src);
 	/* Ends of one type are counted once. */
 	return k->src.hi == k->dst.hi && k->src.lo == k->dst.lo ? sum : sum + nodes_cost(sd, &k->dst);
 }
@@ -188,7 +195,7 @@ int image_build(struct storaged *sd, struct image *i, struct og_error *err)
 
 	if (i->fd >= 0 || i->building)
 		return 0;
-	rc = job_add(sd, &i->key, err);
+	rc = index_fetch(sd, i) ? 0 : job_add(sd, &i->key, err);
 	if (rc < 0)
 		return rc;
 	i->building = true;
@@ -217,7 +224,7 @@ struct image *image_want(struct storaged *sd, const struct og_wire_image *k, str
 	return NULL;
 }
 
-void image_built(struct storaged *sd, const struct og_wire_image *k, int fd, uint64_t bytes)
+void image_built(struct storaged *sd, const struct og_wire_image *k, int fd, uint64_t bytes, const struct og_hash128 *hash)
 {
 	struct og_error err = { 0 };
 	struct image *i = image_note(sd, k, &err);	/* or a part of a column that nobody asked for yet: kept all the same */
@@ -232,6 +239,7 @@ void image_built(struct storaged *sd, const struct og_wire_image *k, int fd, uin
 		return;
 	}
 	i->fd = fd;
+	i->hash = *hash;
 	i->building = false;
 	size_learn(sd, k, bytes);
 	room_arrived(&sd->room, &i->item, bytes);

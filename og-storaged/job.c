@@ -773,7 +773,8 @@ static int take_output(struct job *j, struct og_ipc_msg *m, const struct og_wire
 			j->wants[i] = j->wants[--j->nwants];
 			break;
 		}
-	image_built(j->sd, &w->key, og_ipc_take_fd(m), size);
+	image_built(j->sd, &w->key, og_ipc_take_fd(m), size, &(struct og_hash128){ w->hash.hi, w->hash.lo });
+	index_soon(j->sd);
 	return 0;
 }
 

@@ -103,6 +103,8 @@ static int on_stats(void *arg, struct og_buf *b, struct og_error *err)
 	count(&c, "image_bytes", sd->room.bytes);
 	count(&c, "image_limit", sd->room.budget);
 	count(&c, "images_evicted", sd->evicted);
+	count(&c, "index_gets", sd->index_gets);
+	count(&c, "index_puts", sd->index_puts);
 	count_store(&c, sd->store);
 	count_cache(&c, sd);
 	og_put_u32(b, c.n);
@@ -151,6 +153,7 @@ static void finish(struct storaged *sd)
 	og_cache_free(sd->cache);
 	og_store_free(sd->store);	/* waits for puts that read a job's descriptor */
 	jobs_free(sd);
+	index_free(sd);
 	delta_free(sd);
 	images_free(sd);
 	bell_free(sd);

@@ -37,7 +37,7 @@ int segments_open(struct storaged *sd, struct og_error *err)
 int segment_get(struct storaged *sd, uint32_t type, const struct og_seg *seg, og_cache_cb cb, void *arg, struct og_error *err)
 {
 	char key[OG_STORE_KEY_MAX + 1];
-	struct og_cache_object o = { key, seg->sha256, seg->bytes };
+	struct og_cache_object o = { .key = key, .digest = og_digest_of_sha256(&seg->sha256), .size = seg->bytes };
 
 	if (og_journal_segment_key(sd->journal, type, &seg->id, key, err) < 0)
 		return err->code;
@@ -65,7 +65,7 @@ void segment_keep(struct storaged *sd, const struct og_seg *seg, int fd)
 
 void segment_keep_bytes(struct storaged *sd, const struct og_sha256 *sha256, struct og_slice bytes, void (*done)(void *arg), void *arg)
 {
-	struct og_cache_object o = { NULL, *sha256, bytes.len };
+	struct og_cache_object o = { .digest = og_digest_of_sha256(sha256), .size = bytes.len };
 
 	og_cache_put(sd->cache, &o, bytes, done, arg);
 }

@@ -12,6 +12,7 @@
  * images.c   the cache of images, what goes when it is too much (room.c: the sums)
  * asks.c     requests for images
  * job.c      the builder's jobs: inputs, outputs, folding
+ * index.c    images in the store, so that a process which starts finds them
  * delta.c    the Delta Lake log of each type, after checkpoints
  *
  * Threads: one, but for the I/O threads of the store.
@@ -71,7 +72,7 @@ struct base {
 
 /* A commit above the bases, encoded as it is sent. */
 struct recent {
-	uint64_t seq;
+	uint64_t seq, order;		/* order: among those of one object */
 	struct og_ulid branch;
 	size_t len;
 	char bytes[];
@@ -82,7 +83,9 @@ struct image {
 	struct og_wire_image key;
 	struct og_buf key_bytes;	/* the map's key */
 	int fd;				/* -1: not here */
-	bool building;			/* a job makes it */
+	bool building;			/* a job makes it, or it comes from the store */
+	bool kept;			/* it lies in the store, or putting it there came to nothing */
+	struct og_hash128 hash;		/* of its bytes */
 	struct image *next;
 };
 
@@ -141,6 +144,11 @@ struct storaged {
 	bool jobs_running, jobs_again;
 	struct event *jobs_retry, *leave;
 	struct og_error fold_error;	/* the first failure of a fold since it was cleared */
+	struct indexing *indexing;	/* index.c: a checkpoint waits for it */
+	struct event *index_timer;
+	struct og_ulid index_bad[64];	/* objects that were not what their checkpoint says, or gone; the newest */
+	unsigned nindex_bad;
+	uint64_t index_gets, index_puts;	/* images from the store, into it */
 	struct delta *delta;		/* delta.c */
 	uint64_t delta_puts;		/* requests of its own among the store's puts if absent */
 	struct optimize *optimize;	/* write.c: one under way */
@@ -171,6 +179,7 @@ void graph_close(struct storaged *sd);
 struct content *content_find(struct storaged *sd, uint32_t type_id, const struct og_wire_hash128 *key);
 /* Registers (or finds) the content of a table. NULL: no memory. */
 struct content *content_of(struct storaged *sd, const struct og_table *t, const struct og_schema_state *schema);
+struct og_wire_hash128 content_key(const struct og_table *t);
 extern const struct og_journal_hooks storaged_hooks;
 struct og_journal_config storaged_config(struct storaged *sd);
 
@@ -209,7 +218,7 @@ struct image *image_find(struct storaged *sd, const struct og_wire_image *k);
 struct image *image_note(struct storaged *sd, const struct og_wire_image *k, struct og_error *err);
 /* Forgets those that are not here, not on their way and not asked for. */
 void images_sweep(struct storaged *sd);
-/* Asks the builder for it, unless it is here or on its way. */
+/* Asks the store or the builder for it, unless it is here or on its way. */
 int image_build(struct storaged *sd, struct image *i, struct og_error *err);
 /* Both; room is not asked about. NULL: it cannot be. */
 struct image *image_want(struct storaged *sd, const struct og_wire_image *k, struct og_error *err);
@@ -217,7 +226,7 @@ uint64_t image_size(struct storaged *sd, const struct og_wire_image *k);	/* byte
 /* Bytes, about, that building it will take: itself and, for edges, what is missing of the nodes. */
 uint64_t image_cost(struct storaged *sd, const struct og_wire_image *k);
 /* The builder's answers. fd is taken over. */
-void image_built(struct storaged *sd, const struct og_wire_image *k, int fd, uint64_t bytes);
+void image_built(struct storaged *sd, const struct og_wire_image *k, int fd, uint64_t bytes, const struct og_hash128 *hash);
 void image_failed(struct storaged *sd, const struct og_wire_image *k, const struct og_error *err);
 /* No live branch consists of it any more: its images go first. */
 void images_stale(struct storaged *sd, const struct content *c);
@@ -254,6 +263,16 @@ typedef void job_described(void *arg, struct og_slice about, const struct og_err
 void job_describe(struct storaged *sd, uint32_t type, const struct og_schema_state *schema, struct og_layer *const *segs, uint32_t n,
 		  job_described *done, void *arg);
 void job_fold(void *arg, struct og_journal *j, const struct og_fold_job *fold, og_fold_done done, void *token);
+
+/* index.c */
+const struct og_index *index_find(struct storaged *sd, const struct og_wire_image *k);	/* NULL: not in the store */
+/* Gets it from there: image_built, or else the builder's job. false: it does not lie there. */
+bool index_fetch(struct storaged *sd, const struct image *i);
+/* The builder made it: once nothing more comes it may be kept in the store. */
+void index_soon(struct storaged *sd);
+/* The hook. */
+void index_keep(void *arg, struct og_journal *j, const struct og_branch *main, bool full, og_index_done done, void *token);
+void index_free(struct storaged *sd);
 
 /* delta.c */
 int delta_new(struct storaged *sd, struct og_error *err);

@@ -220,7 +220,8 @@ static int answer(struct builder *b, const struct og_wire_built *w, int fd, bool
 static int emit(void *arg, const struct og_build_out *out, struct og_error *err)
 {
 	struct builder *b = arg;
-	struct og_wire_built w = { .job = b->job, .more = true, .bytes = out->bytes };
+	struct og_wire_built w = { .job = b->job, .more = true, .bytes = out->bytes,
+				   .hash = { out->hash.hi, out->hash.lo } };
 	int fd = out->fd, rc;
 
 	put_key(&w.key, &out->key);

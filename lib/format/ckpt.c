@@ -150,6 +150,10 @@ static void write_lists(struct og_json_writer *w, const struct og_ckpt *c)
 	for (size_t i = 0; i < c->nstates; i++)
 		write_state(w, c, i);
 	og_json_end_array(w);
+	og_json_member_array(w, "index");
+	for (size_t i = 0; i < c->nindex; i++)
+		og_index_write(w, &c->index[i]);
+	og_json_end_array(w);
 }
 
 static void write_ckpt(struct og_json_writer *w, const struct og_ckpt *c)
@@ -386,6 +390,16 @@ static void read_state(struct og_fields *f, const struct og_json *v, struct og_c
 	}
 }
 
+static void read_index(struct og_fields *f, const struct og_json *j, struct og_ckpt *c)
+{
+	size_t n;
+	const struct og_json *v = og_field_array(f, j, "index", true, &n);
+
+	c->index = og_field_alloc(f, n, sizeof(*c->index));
+	for (size_t i = 0; i < n && !f->failed; i++)
+		c->nindex += og_index_read(f, &v[i], &c->index[c->nindex]);
+}
+
 int og_ckpt_decode(struct og_arena *a, struct og_slice src, struct og_ckpt *out, struct og_error *err)
 {
 	struct og_error local = { 0 };
@@ -427,6 +441,7 @@ int og_ckpt_decode(struct og_arena *a, struct og_slice src, struct og_ckpt *out,
 	c.states = og_field_alloc(&f, c.nstates, sizeof(*c.states));
 	for (size_t i = 0; i < c.nstates && !f.failed; i++)
 		read_state(&f, &v[i], &c, i);
+	read_index(&f, j, &c);
 	if (f.failed)
 		return f.err->code;
 	*out = c;

@@ -3,13 +3,14 @@
  *
  * Format: the frame of format/logobj.h with magic `OGCKP1\r\n`, no bodies, header at most 256 MiB, JSON: graph, seq,
  *   digest (of log object seq), host, object, at, branches:{live,dead}, schemas, floor, pins, format, hist, recent, layers,
- *   states. A history chunk has magic `OGHIS1\r\n` and, as its header, NDJSON of commit, create and delete records.
+ *   states, index (format/index.h). A history chunk has magic `OGHIS1\r\n` and, as its header, NDJSON of commit, create and delete records.
  * Trust:  bytes of the store; every index (layer, state) is checked. `like` must name an earlier state.
  * Memory: decode copies into the arena. Threads: pure functions.
  */
 #ifndef OG_FORMAT_CKPT_H
 #define OG_FORMAT_CKPT_H
 
+#include "format/index.h"
 #include "format/logobj.h"
 
 #define OG_CKPT_MAX (256u * OG_MIB)
@@ -107,6 +108,8 @@ struct og_ckpt {
 	size_t nlayers;
 	struct og_ckpt_state *states;
 	size_t nstates;
+	struct og_index *index;		/* objects of this build's format */
+	size_t nindex;
 };
 
 /* Appends frame and header. Tables equal to those of an earlier state are written as `like` it. */

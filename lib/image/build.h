@@ -48,6 +48,7 @@ struct og_build_out {
 	struct og_img_key key;
 	int fd;				/* sealed memfd; the caller's */
 	uint64_t bytes;
+	struct og_hash128 hash;		/* of all of them, for whoever keeps it in a store */
 };
 
 /*

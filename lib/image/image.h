@@ -24,9 +24,10 @@
 #include "base/error.h"
 #include "base/slice.h"
 #include "base/value.h"
+#include "format/index.h"
 #include "schema/catalog.h"
 
-#define OG_IMG_FORMAT 1u
+#define OG_IMG_FORMAT OG_INDEX_FORMAT	/* they lie in stores, too */
 #define OG_IMG_PART_SHIFT 20
 #define OG_IMG_PART_ROWS (1u << OG_IMG_PART_SHIFT)
 #define OG_SLOT_NONE UINT32_MAX

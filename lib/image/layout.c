@@ -143,6 +143,7 @@ int og_img_finish(struct og_img_writer *w, struct og_build_out *out, struct og_e
 	rc = og_buf_ok(&b, err);
 	if (rc == 0) {
 		memcpy(w->map, b.data, b.len);
+		out->hash = og_hash128(og_slice((const char *)w->map, w->size));
 		/* The seal is refused while a writable mapping exists. */
 		munmap(w->map, w->size);
 		w->map = NULL;

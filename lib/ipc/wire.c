@@ -724,6 +724,7 @@ void og_wire_put_built(struct og_buf *b, const struct og_wire_built *w)
 	put_bool(b, w->about);
 	og_wire_put_image(b, &w->key);
 	og_put_u64(b, w->bytes);
+	put_hash(b, &w->hash);
 	og_put_u64(b, w->rows);
 	og_put_u32(b, (uint32_t)w->code);
 	og_put_bytes(b, w->message);
@@ -738,6 +739,7 @@ int og_wire_get_built(struct og_slice body, struct og_wire_built *w, struct og_e
 	w->about = read_bool(&r);
 	og_wire_read_image(&r, &w->key);
 	w->bytes = og_read_u64(&r);
+	read_hash(&r, &w->hash);
 	w->rows = og_read_u64(&r);
 	w->code = (int32_t)og_read_u32(&r);
 	w->message = og_read_bytes(&r);

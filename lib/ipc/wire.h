@@ -273,6 +273,7 @@ struct og_wire_built {
 	bool about;			/* it is a struct og_wire_about: of DESCRIBE's layers, or of the segment that a fold gave before it */
 	struct og_wire_image key;
 	uint64_t bytes;
+	struct og_wire_hash128 hash;	/* of an image: XXH3-128 of its bytes */
 	uint64_t rows;			/* at the end of a fold or count */
 	int32_t code;			/* at the end: 0 or OG_ERR_* */
 	struct og_slice message;

@@ -1,4 +1,4 @@
-/* Checkpoints: fold, history chunk, put. Nothing depends on one; killed anywhere it leaves garbage. */
+/* Checkpoints: fold, index objects, history chunk, put. Nothing depends on one; killed anywhere it leaves garbage. */
 #include "config.h"
 
 #include "journal/private.h"
@@ -28,7 +28,7 @@ struct og_jn_ckpt {
 	struct og_journal *j;		/* NULL: the journal was closed */
 	unsigned refs;			/* requests and folds under way, and the journal's own */
 	bool full;
-	const struct og_branch *main;	/* as it was when folding began, reference held */
+	const struct og_branch *main;	/* as it was when folding began; then on what came of that. Reference held */
 	struct fold *folds;
 	size_t nfolds, folding;
 	struct og_arena arena;
@@ -107,35 +107,19 @@ static void ckpt_end(struct og_jn_ckpt *k, const struct og_error *err)
 	og_jn_wake(j);
 }
 
-/* ---- 4: who wants to know ---- */
-
-static struct og_layer *folded_top(const struct og_jn_ckpt *k, struct og_layer *top)
-{
-	for (size_t i = 0; i < k->nfolds; i++)
-		if (k->folds[i].top == top && k->folds[i].folded)
-			return k->folds[i].with;
-	return top;
-}
+/* ---- 5: who wants to know ---- */
 
 /* It is in the store. */
 static void ckpt_done(struct og_jn_ckpt *k)
 {
 	struct og_journal *j = k->j;
-	struct og_branch *b = j->hooks.checkpointed && k->main ? og_branch_copy(k->main) : NULL;
 
-	for (size_t i = 0; b && i < b->ntables; i++) {
-		struct og_layer *old = b->tables[i].top;
-
-		b->tables[i].top = og_layer_ref(folded_top(k, old));
-		og_layer_unref(old);
-	}
-	if (b)
-		j->hooks.checkpointed(j->arg, j, b, k->full);
-	og_branch_unref(b);
+	if (j->hooks.checkpointed)
+		j->hooks.checkpointed(j->arg, j, k->main, k->full);
 	ckpt_end(k, NULL);
 }
 
-/* ---- 3: the checkpoint itself ---- */
+/* ---- 4: the checkpoint itself ---- */
 
 static void put_ckpt(struct og_jn_ckpt *k);
 
@@ -196,7 +180,7 @@ fail:
 	ckpt_end(k, &err);
 }
 
-/* ---- 2: history ---- */
+/* ---- 3: history ---- */
 
 static void on_hist_put(void *arg, struct og_store_result *res)
 {
@@ -278,6 +262,71 @@ static void put_hist(struct og_jn_ckpt *k)
 	og_store_put(j->store, og_jn_key(j, &key, full), &k->part, 1, on_hist_put, k);
 }
 
+/* ---- 2: index objects ---- */
+
+static bool same_index(const struct og_state *s, const struct og_index *x, size_t n)
+{
+	for (size_t i = 0; i < n && n == s->nindex; i++)
+		if (og_ulid_cmp(&s->index[i].id, &x[i].id) != 0)
+			return false;
+	return n == s->nindex;
+}
+
+static void index_done(void *token, const struct og_index *x, size_t n)
+{
+	struct og_jn_ckpt *k = token;
+	struct og_journal *j = k->j;
+	struct og_error err = { 0 };
+	bool same = j && same_index(j->state, x, n);
+
+	if (!j)
+		goto out;
+	/* They are derived: without memory to name them they are left out. */
+	if (!same && og_state_set_index(j->state, x, n, &err) < 0)
+		same = true;
+	if (same && k->nfolds == 0 && j->state->seq == j->ckpt_seq)
+		ckpt_done(k);	/* there is one that says the same */
+	else
+		put_hist(k);
+out:
+	ckpt_unref(k);
+}
+
+static struct og_layer *folded_top(const struct og_jn_ckpt *k, struct og_layer *top)
+{
+	for (size_t i = 0; i < k->nfolds; i++)
+		if (k->folds[i].top == top && k->folds[i].folded)
+			return k->folds[i].with;
+	return top;
+}
+
+/* Of main as it lies now. */
+static void make_index(struct og_jn_ckpt *k)
+{
+	struct og_journal *j = k->j;
+	struct og_branch *b = og_branch_copy(k->main);
+	struct og_error err = { 0 };
+
+	if (!b) {
+		og_error_nomem(&err);
+		ckpt_end(k, &err);
+		return;
+	}
+	for (size_t i = 0; i < b->ntables; i++) {
+		struct og_layer *old = b->tables[i].top;
+
+		b->tables[i].top = og_layer_ref(folded_top(k, old));
+		og_layer_unref(old);
+	}
+	og_branch_unref(k->main);
+	k->main = b;
+	k->refs++;
+	if (j->hooks.index)
+		j->hooks.index(j->arg, j, k->main, k->full, index_done, k);
+	else
+		index_done(k, j->state->index, j->state->nindex);
+}
+
 /* ---- 1: folding ---- */
 
 static void fold_result(struct fold *f, const struct og_seg *segs, size_t n)
@@ -309,7 +358,7 @@ static void fold_done(void *token, bool keep, const struct og_seg *segs, size_t 
 	if (k->j && !keep)
 		fold_result(f, segs, n);
 	if (k->j && k->folding == 0)
-		put_hist(k);
+		make_index(k);
 	ckpt_unref(k);
 }
 
@@ -349,10 +398,7 @@ static void start_folds(struct og_jn_ckpt *k)
 
 	k->main = og_branch_ref(og_state_main(j->state));
 	if (!j->hooks.fold || plan_folds(k) < 0 || k->nfolds == 0) {
-		if (k->nfolds == 0 && j->state->seq == j->ckpt_seq)
-			ckpt_done(k);	/* there is one that says the same */
-		else
-			put_hist(k);
+		make_index(k);
 		return;
 	}
 	k->folding = k->nfolds;
@@ -405,10 +451,6 @@ void og_journal_checkpoint(struct og_journal *j, bool full, og_journal_done cb, 
 	if (j->status != OG_JOURNAL_WRITABLE) {
 		og_error_set(&err, OG_ERR_UNAVAILABLE, "%s: read-only: %s", j->uri, j->reason);
 		og_jn_call_done(j, cb, arg, &err);
-		return;
-	}
-	if (!k && !full && j->state->seq == j->ckpt_seq) {
-		og_jn_call_done(j, cb, arg, NULL);
 		return;
 	}
 	if (!k)

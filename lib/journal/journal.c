@@ -86,6 +86,7 @@ void og_journal_close(struct og_journal *j)
 		free(w);
 	}
 	og_jn_ckpt_free(j);
+	og_jn_opened_free(j);
 	og_jn_unref(j);
 }
 
@@ -377,6 +378,13 @@ void og_journal_confirm(struct og_journal *j, og_journal_done cb, void *arg)
 	*j->waiters_tail = w;
 	j->waiters_tail = &w->next;
 	og_jn_wake(j);
+}
+
+void og_journal_index_key(const struct og_journal *j, const struct og_index *x, char out[OG_STORE_KEY_MAX + 1])
+{
+	struct og_key_text key = og_key_index(x);
+
+	og_jn_key(j, &key, out);
 }
 
 int og_journal_segment_key(const struct og_journal *j, uint32_t type, const struct og_ulid *id,

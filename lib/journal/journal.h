@@ -44,6 +44,8 @@ struct og_fold_job {
 /* segs: the new stack, base up, already put under data/<type>/, `plain` set; n 0 with keep: leave the layers as they are. */
 typedef void (*og_fold_done)(void *token, bool keep, const struct og_seg *segs, size_t n);
 
+typedef void (*og_index_done)(void *token, const struct og_index *index, size_t n);
+
 struct og_journal_hooks {
 	/* Every object, ours or another's, in order, before any answer that shows it. May be NULL. */
 	void (*applied)(void *arg, struct og_journal *j, const struct og_journal_event *ev);
@@ -54,6 +56,11 @@ struct og_journal_hooks {
 	 * also during this call. NULL: checkpoints name log bodies as layers.
 	 */
 	void (*fold)(void *arg, struct og_journal *j, const struct og_fold_job *job, og_fold_done done, void *token);
+	/*
+	 * What index objects (format/index.h) the checkpoint is to name: at least those known (og_state.index) that are still of use. They must be in
+	 * the store by then. done(token, ...) as for fold. NULL: those known.
+	 */
+	void (*index)(void *arg, struct og_journal *j, const struct og_branch *main, bool full, og_index_done done, void *token);
 	/*
 	 * A checkpoint is in the store. `main`: the branch as it was when the folding for it began, on the layers that came of that;
 	 * borrowed. Also when there was nothing to be put. May be NULL.
@@ -111,6 +118,11 @@ const struct og_state *og_journal_state(const struct og_journal *j);
 const struct og_genesis *og_journal_genesis(const struct og_journal *j);
 enum og_journal_status og_journal_status(const struct og_journal *j);
 const char *og_journal_reason(const struct og_journal *j);	/* "" while writable */
+/*
+ * A branch as it was in the checkpoint that the open began with (its seq: that of the checkpoint), if it was live there; NULL: the open began with the
+ * genesis, or they were given up. The log objects since may be in memory (og_journal_object).
+ */
+const struct og_branch *og_journal_opened_branch(const struct og_journal *j, const struct og_ulid *id);
 uint64_t og_journal_checkpoint_seq(const struct og_journal *j);	/* that an opener would start from, as far as known here */
 
 /*
@@ -136,7 +148,8 @@ const struct og_logobj *og_journal_object(const struct og_journal *j, uint64_t s
 typedef void (*og_journal_bytes)(void *arg, struct og_slice bytes, const struct og_error *err);
 /* The Parquet bytes of an in-log layer, digest checked: from memory or one GET. Answered from the loop. */
 void og_journal_layer_bytes(struct og_journal *j, const struct og_layer *l, og_journal_bytes cb, void *arg);
-/* The store key (prefix included) of a segment's object, for og_store_get_fd. */
+/* The store key (prefix included) of an index object, of a segment's object, for og_store_get_fd. */
+void og_journal_index_key(const struct og_journal *j, const struct og_index *x, char out[OG_STORE_KEY_MAX + 1]);
 int og_journal_segment_key(const struct og_journal *j, uint32_t type, const struct og_ulid *id,
 			   char out[OG_STORE_KEY_MAX + 1], struct og_error *err) OG_MUST_CHECK;
 

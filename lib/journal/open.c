@@ -69,8 +69,40 @@ static bool floor_decides(struct opening *o)
 	return true;
 }
 
+/* ---- where it began ---- */
+
+void og_jn_opened_free(struct og_journal *j)
+{
+	for (size_t i = 0; i < j->nopened; i++)
+		og_branch_unref(j->opened[i]);
+	free(j->opened);
+	j->opened = NULL;
+	j->nopened = 0;
+}
+
+/* Without memory there are none: the state of now serves as well, if not as fast. */
+static void keep_opened(struct og_journal *j)
+{
+	const struct og_state *s = j->state;
+
+	og_jn_opened_free(j);
+	j->opened = calloc(s->nbranches ? s->nbranches : 1, sizeof(*j->opened));
+	for (size_t i = 0; j->opened && i < s->nbranches; i++)
+		if (s->branches[i]->live)
+			j->opened[j->nopened++] = og_branch_ref(s->branches[i]);
+}
+
+const struct og_branch *og_journal_opened_branch(const struct og_journal *j, const struct og_ulid *id)
+{
+	for (size_t i = 0; i < j->nopened; i++)
+		if (og_ulid_cmp(&j->opened[i]->id, id) == 0)
+			return j->opened[i];
+	return NULL;
+}
+
 static void reset_state(struct og_journal *j)
 {
+	og_jn_opened_free(j);
 	og_state_free(j->state);
 	j->state = NULL;
 	for (size_t i = 0; i < j->ntail; i++)
@@ -249,6 +281,7 @@ static void on_ckpt(void *arg, struct og_store_result *res)
 		return;
 	}
 	o->have_ckpt = true;
+	keep_opened(j);
 	j->ckpt_seq = o->names[o->at].seq;
 	j->ckpt_id = o->names[o->at].id;
 	list_log(o);

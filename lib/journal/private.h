@@ -213,6 +213,8 @@ struct og_journal {
 	bool damaged;			/* S is as far as the log can be read */
 	bool opening;			/* not handed out yet: hooks see nothing */
 	uint64_t opening_last;		/* the listing showed the log up to here */
+	const struct og_branch **opened;	/* live branches of the checkpoint that the open began with; references held */
+	size_t nopened;
 	char reason[512];
 
 	int bell_fd;
@@ -344,6 +346,7 @@ void og_jn_show(struct og_journal *j, const struct og_jn_object *o, bool ours);
 void og_jn_after_object(struct og_journal *j, bool ours);	/* perhaps starts a checkpoint */
 void og_jn_trim_tail(struct og_journal *j);
 void og_jn_ckpt_free(struct og_journal *j);
+void og_jn_opened_free(struct og_journal *j);	/* open.c */
 void og_jn_snapshots_free(struct og_journal *j);
 
 /* open.c */

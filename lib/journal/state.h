@@ -125,6 +125,8 @@ struct og_state {
 	uint64_t guard_seq;		/* of the last floor, pin or merge: a floor planned before it does not stand */
 	struct og_ckpt_hist *hist;
 	size_t nhist;
+	struct og_index *index;		/* images in the store, as the last checkpoint of ours, or that we opened from, names them */
+	size_t nindex;
 	struct og_commit_info genesis;
 
 	struct og_arena strings;
@@ -211,6 +213,8 @@ int og_state_relayer(struct og_state *s, struct og_layer *old, struct og_layer *
 /* The commits of objects above `after`, as records for a history chunk or for a checkpoint's `recent`. */
 int og_state_recent(const struct og_state *s, struct og_arena *a, uint64_t after, struct og_placed_record **out, size_t *n,
 		    struct og_error *err) OG_MUST_CHECK;
+/* Index objects in the store: take the place of those that were known. */
+int og_state_set_index(struct og_state *s, const struct og_index *x, size_t n, struct og_error *err) OG_MUST_CHECK;
 /* A chunk is in the store; it takes the place of the last `merged` ones. */
 int og_state_add_hist(struct og_state *s, const struct og_ckpt_hist *h, size_t merged, struct og_error *err) OG_MUST_CHECK;
 /* S(n) as a checkpoint, everything in the arena; states: all live heads, then `more`. c->object, host, at are the caller's. */

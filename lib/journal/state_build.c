@@ -39,6 +39,7 @@ void og_state_free(struct og_state *s)
 	free(s->commits);
 	free(s->pins);
 	free(s->hist);
+	free(s->index);
 	og_map_fini(&s->by_id);
 	og_map_fini(&s->by_name);
 	og_commit_index_fini(&s->commit_by_id);
@@ -281,6 +282,8 @@ static int add_rest(struct og_state *s, const struct og_ckpt *c, struct og_error
 	for (size_t i = 0; i < c->nhist; i++)
 		if (og_state_add_hist(s, &c->hist[i], 0, err) < 0)
 			return OG_ERR_NOMEM;
+	if (og_state_set_index(s, c->index, c->nindex, err) < 0)
+		return OG_ERR_NOMEM;
 	if (c->npins) {
 		s->pins = calloc(c->npins, sizeof(*s->pins));
 		if (!s->pins)
@@ -338,6 +341,20 @@ struct og_state *og_state_from_ckpt(const struct og_genesis *g, const struct og_
 }
 
 /* ---- history ---- */
+
+int og_state_set_index(struct og_state *s, const struct og_index *x, size_t n, struct og_error *err)
+{
+	struct og_index *v = malloc((n ? n : 1) * sizeof(*v));
+
+	if (!v)
+		return og_error_nomem(err);
+	if (n)
+		memcpy(v, x, n * sizeof(*v));
+	free(s->index);
+	s->index = v;
+	s->nindex = n;
+	return 0;
+}
 
 int og_state_add_hist(struct og_state *s, const struct og_ckpt_hist *h, size_t merged, struct og_error *err)
 {
@@ -556,5 +573,7 @@ int og_state_to_ckpt(const struct og_state *s, struct og_arena *a, const struct 
 	if (s->nhist)
 		memcpy(c->hist, s->hist, s->nhist * sizeof(*c->hist));
 	c->nhist = s->nhist;
+	c->index = s->index;	/* borrowed */
+	c->nindex = s->nindex;
 	return 0;
 }

@@ -18,6 +18,7 @@
 #include "store/cache_dir.h"
 
 #define KEEPING_MAX (UINT64_C(256) * OG_MIB)
+#define PIECE (1u * OG_MIB)	/* copied at a time */
 
 enum task_kind {
 	TASK_OPEN,	/* the folder */
@@ -30,12 +31,15 @@ enum task_kind {
 struct task {
 	struct task *next;
 	enum task_kind kind;
-	struct og_sha256 sha256;
+	struct og_digest digest;
 	uint64_t size;
 	struct og_slice bytes;		/* put */
 	struct og_cache_file file;	/* find: room; keep: what was fetched into */
 	int fd;				/* find: a hit; keep: in a memfd what was fetched, else where to read it */
+	bool sealed;			/* whoever asks maps it */
+	bool copy;			/* keep: it is in a file of the store */
 	bool verified;
+	struct og_error failed;		/* copy */
 	struct og_error err;		/* of the folder */
 	void (*done)(struct og_cache *c, struct task *t);
 };
@@ -117,9 +121,49 @@ static struct task *queue_take(struct queue *q)
 
 /* ---- the thread ---- */
 
+static int copy_compared(int from, int to, struct task *t)
+{
+	char *room = malloc(PIECE);
+	struct og_digest_ctx ctx;
+	struct og_digest have;
+	int rc = room ? 0 : og_error_nomem(&t->failed);
+
+	og_digest_init(&ctx, t->digest.kind);
+	for (uint64_t at = 0; rc == 0 && at < t->size;) {
+		struct og_slice part = og_slice(room, (size_t)OG_MIN(t->size - at, (uint64_t)PIECE));
+
+		rc = og_fd_pread_all(from, room, part.len, at, &t->failed);
+		if (rc == 0)
+			rc = og_fd_write_all(to, part, &t->failed);
+		og_digest_update(&ctx, part);
+		at += part.len;
+	}
+	have = og_digest_final(&ctx);
+	t->verified = rc == 0 && og_digest_eq(&have, &t->digest);
+	free(room);
+	return rc;
+}
+
+/* A file may be changed, or cut short, under whoever maps it. */
+static void seal_copy(struct task *t)
+{
+	int from = t->fd;
+
+	t->fd = -1;
+	t->verified = false;
+	if (og_memfd_new("object", &t->fd, &t->failed) < 0 || copy_compared(from, t->fd, t) < 0 || og_memfd_seal(t->fd, &t->failed) < 0)
+		og_fd_close(&t->fd);
+	og_fd_close(&from);
+}
+
 static void run_find(struct og_cache_dir *d, struct task *t)
 {
-	t->verified = og_cache_dir_find(d, &t->sha256, t->size, &t->fd);
+	t->verified = og_cache_dir_find(d, &t->digest, t->size, &t->fd);
+	if (t->sealed) {
+		if (t->verified)
+			seal_copy(t);	/* else, or if it came to grief, it is fetched */
+		return;
+	}
 	if (!t->verified && og_cache_dir_create(d, t->size, &t->file, &t->err) < 0)
 		t->file.fd = -1;	/* it comes in memory */
 }
@@ -127,7 +171,11 @@ static void run_find(struct og_cache_dir *d, struct task *t)
 /* What the store has is handed on whatever it is; only what fits is kept. */
 static void run_keep(struct og_cache_dir *d, struct task *t)
 {
-	t->verified = og_cache_fits(t->file.fd >= 0 ? t->file.fd : t->fd, t->size, &t->sha256);
+	if (t->copy) {
+		seal_copy(t);
+		return;
+	}
+	t->verified = og_cache_fits(t->file.fd >= 0 ? t->file.fd : t->fd, t->size, &t->digest);
 	if (t->file.fd < 0) {
 		if (og_memfd_seal(t->fd, &t->err) < 0)
 			t->verified = false;	/* then whoever reads it looks for himself */
@@ -137,7 +185,7 @@ static void run_keep(struct og_cache_dir *d, struct task *t)
 		og_cache_dir_drop(d, &t->file, &t->fd);
 		return;
 	}
-	if (og_cache_dir_keep(d, &t->file, &t->sha256, &t->fd, &t->err) < 0)
+	if (og_cache_dir_keep(d, &t->file, &t->digest, &t->fd, &t->err) < 0)
 		t->file.tmp[0] = '\0';
 }
 
@@ -145,14 +193,14 @@ static void run_put(struct og_cache_dir *d, struct task *t)
 {
 	int fd = -1;
 
-	if (og_cache_dir_find(d, &t->sha256, t->size, &fd)) {
+	if (og_cache_dir_find(d, &t->digest, t->size, &fd)) {
 		og_fd_close(&fd);
 		return;
 	}
 	if (og_cache_dir_create(d, t->size, &t->file, &t->err) < 0)
 		return;
 	if (og_fd_pwrite_all(t->file.fd, t->bytes, 0, &t->err) < 0 ||
-	    og_cache_dir_keep(d, &t->file, &t->sha256, &fd, &t->err) < 0)
+	    og_cache_dir_keep(d, &t->file, &t->digest, &fd, &t->err) < 0)
 		og_cache_dir_drop(d, &t->file, NULL);
 	og_fd_close(&fd);
 }
@@ -298,11 +346,32 @@ static void complete(struct flight *f, const struct og_cache_result *res)
 	flight_free(f);
 }
 
+static void unmap(void *arg)
+{
+	og_unmap(arg);
+	free(arg);
+}
+
+/* What came into memory for whoever maps it gets into the folder behind that. */
+static void keep_behind(struct og_cache *c, const struct task *t)
+{
+	struct og_cache_object o = { .digest = t->digest, .size = t->size };
+	struct og_slice *map = c->path ? malloc(sizeof(*map)) : NULL;
+	struct og_error ignored = { 0 };
+
+	if (map && og_map_file(t->fd, t->size, map, &ignored) == 0)
+		og_cache_put(c, &o, *map, unmap, map);
+	else
+		free(map);
+}
+
 static void on_kept(struct og_cache *c, struct task *t)
 {
-	struct og_cache_result res = { .size = t->size, .verified = t->verified };
+	struct og_cache_result res = { .code = t->failed.code, .err = t->failed.code < 0 ? &t->failed : NULL, .size = t->size, .verified = t->verified };
 	struct flight *f = (struct flight *)t;
 
+	if (t->sealed && !t->copy && t->verified)
+		keep_behind(c, t);
 	tell_trouble(c, &f->disk);
 	tell_trouble(c, &t->err);
 	if (t->file.tmp[0] && t->err.code == 0 && t->verified)
@@ -329,6 +398,7 @@ static void on_fetched(void *arg, struct og_store_result *sr)
 		t->fd = sr->fd;
 		sr->fd = -1;
 	}
+	t->copy = f->c->store->local;
 	if (sr->code == 0 && sr->size == t->size) {
 		start_task(f->c, t, TASK_KEEP, on_kept);
 		return;
@@ -352,6 +422,7 @@ static void on_found(struct og_cache *c, struct task *t)
 
 	tell_trouble(c, &t->err);
 	if (t->fd < 0) {
+		og_error_clear(&t->failed);
 		c->misses++;
 		fetch((struct flight *)t);
 		return;
@@ -384,11 +455,11 @@ static void on_failure(void *arg, struct og_store_result *sr)
 
 /* ---- the interface ---- */
 
-static struct flight *flight_find(struct og_cache *c, const struct og_sha256 *sha256)
+static struct flight *flight_find(struct og_cache *c, const struct og_cache_object *o)
 {
 	struct flight *f = c->flights;
 
-	while (f && !og_sha256_eq(&f->task.sha256, sha256))
+	while (f && !(f->task.sealed == o->sealed && og_digest_eq(&f->task.digest, &o->digest)))
 		f = f->next;
 	return f;
 }
@@ -405,12 +476,16 @@ static struct flight *flight_new(struct og_cache *c, const struct og_cache_objec
 		free(f);
 		return NULL;
 	}
-	f->task.sha256 = o->sha256;
+	f->task.digest = o->digest;
 	f->task.size = o->size;
+	f->task.sealed = o->sealed;
 	f->task.fd = f->task.file.fd = -1;
 	f->next = c->flights;
 	c->flights = f;
-	start_task(c, &f->task, TASK_FIND, on_found);
+	if (c->store->local)
+		fetch(f);
+	else
+		start_task(c, &f->task, TASK_FIND, on_found);
 	return f;
 }
 
@@ -423,11 +498,11 @@ void og_cache_get(struct og_cache *c, const struct og_cache_object *o, og_cache_
 	if (!w)
 		abort();
 	*w = (struct waiter){ cb, arg, NULL };
-	if (c->store->local) {
+	if (c->store->local && !o->sealed) {
 		og_store_get_fd(c->store, o->key, on_local, w);
 		return;
 	}
-	f = flight_find(c, &o->sha256);
+	f = flight_find(c, o);
 	if (!f)
 		f = flight_new(c, o);
 	if (!f) {
@@ -472,7 +547,7 @@ void og_cache_put(struct og_cache *c, const struct og_cache_object *o, struct og
 		done(arg);
 		return;
 	}
-	k->task.sha256 = o->sha256;
+	k->task.digest = o->digest;
 	k->task.size = o->size;
 	k->task.bytes = bytes;
 	k->task.fd = k->task.file.fd = -1;
@@ -530,9 +605,7 @@ struct og_cache *og_cache_new(const struct og_cache_config *config, struct og_er
 	pthread_cond_init(&c->wake, NULL);
 	queue_init(&c->todo);
 	queue_init(&c->done);
-	if (c->store->local)
-		return c;
-	if (config->dir && config->limit && !(c->path = strdup(config->dir))) {
+	if (!c->store->local && config->dir && config->limit && !(c->path = strdup(config->dir))) {
 		og_error_nomem(err);
 		goto fail;
 	}

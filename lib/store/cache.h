@@ -1,6 +1,6 @@
 /*
- * The host's cache of immutable objects of a remote store, whose SHA-256 and size the caller knows: files of a folder on the local disk, each
- * named by its digest (64 hex digits). The content of a file is compared with its name before it is used, once per process and file as long as the
+ * The host's cache of immutable objects of a remote store, whose digest and size the caller knows: files of a folder on the local disk, each
+ * named by its digest (base/digest.h: 64 or 32 hex digits). The content of a file is compared with its name before it is used, once per process and file as long as the
  * file is not changed; what does not fit is deleted and fetched again. Nothing is synced: a file that a power cut spoils does not fit its name.
  *
  * Any number of processes and graphs may share a folder. Files come to be under another name (".tmp.<ulid>", locked by flock while their writer
@@ -10,7 +10,8 @@
  * Whatever goes wrong with the folder (full disk, no permission) costs a fetch, and one line in the log until it works again; a request
  * does not fail for it. Without a folder objects come in memfds.
  *
- * Who asks for an object that is being fetched shares the fetch. A store that is local itself is read as it is, without any of this.
+ * Who asks for an object that is being fetched shares the fetch. A store that is local itself is read as it is, without any of this, but for
+ * the copy that a sealed object is.
  *
  * Trust:   the folder's files and the store's bytes are untrusted. The folder belongs to us: whoever may write to it may hold us up, no more.
  * Threads: the cache belongs to the thread of the store's event_base; completions come from that loop, never from within a call. Files are
@@ -19,7 +20,7 @@
 #ifndef OG_STORE_CACHE_H
 #define OG_STORE_CACHE_H
 
-#include "base/sha256.h"
+#include "base/digest.h"
 #include "store/store.h"
 
 struct og_cache;
@@ -34,8 +35,9 @@ struct og_cache_config {
 
 struct og_cache_object {
 	const char *key;		/* in the store; copied */
-	struct og_sha256 sha256;
+	struct og_digest digest;
 	uint64_t size;
+	bool sealed;			/* it is to be mapped: a sealed memfd is wanted, whatever the store and the folder are */
 };
 
 struct og_cache_result {
@@ -43,7 +45,7 @@ struct og_cache_result {
 	const struct og_error *err;
 	int fd;				/* read-only, or a sealed memfd; whoever takes it sets it to -1, else it is closed */
 	uint64_t size;			/* another one than that of the object: only if the store's object has another one */
-	bool verified;			/* the content has that digest; false: the store's does not, or nobody has looked (a local store) */
+	bool verified;			/* the content has that digest; false: the store's does not, or nobody has looked (a local store, unless sealed) */
 };
 
 typedef void (*og_cache_cb)(void *arg, struct og_cache_result *res);

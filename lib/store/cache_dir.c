@@ -27,44 +27,44 @@ static bool same_time(const struct timespec *a, const struct timespec *b)
 
 /* ---- content ---- */
 
-bool og_cache_fits(int fd, uint64_t size, const struct og_sha256 *sha256)
+bool og_cache_fits(int fd, uint64_t size, const struct og_digest *digest)
 {
 	char *room = malloc(PIECE);
 	struct og_error ignored = { 0 };
-	struct og_sha256_ctx ctx;
-	struct og_sha256 have;
+	struct og_digest_ctx ctx;
+	struct og_digest have;
 	bool ok = room != NULL;
 
-	og_sha256_init(&ctx);
+	og_digest_init(&ctx, digest->kind);
 	for (uint64_t at = 0; ok && at < size;) {
 		size_t n = (size_t)OG_MIN(size - at, (uint64_t)PIECE);
 
 		ok = og_fd_pread_all(fd, room, n, at, &ignored) == 0;
 		if (ok)
-			og_sha256_update(&ctx, og_slice(room, n));
+			og_digest_update(&ctx, og_slice(room, n));
 		at += n;
 	}
-	have = og_sha256_final(&ctx);
+	have = og_digest_final(&ctx);
 	free(room);
-	return ok && og_sha256_eq(&have, sha256);
+	return ok && og_digest_eq(&have, digest);
 }
 
-static struct og_cache_known *known_slot(struct og_cache_dir *d, const struct og_sha256 *sha256)
+static struct og_cache_known *known_slot(struct og_cache_dir *d, const struct og_digest *digest)
 {
-	return &d->known[(sha256->b[0] << 8 | sha256->b[1]) % OG_CACHE_KNOWN];
+	return &d->known[og_digest_bits(digest) % OG_CACHE_KNOWN];
 }
 
 /* A change of content changes the time, too; a use sets the other one. */
-static bool is_known(struct og_cache_dir *d, const struct og_sha256 *sha256, const struct stat *st)
+static bool is_known(struct og_cache_dir *d, const struct og_digest *digest, const struct stat *st)
 {
-	const struct og_cache_known *k = known_slot(d, sha256);
+	const struct og_cache_known *k = known_slot(d, digest);
 
-	return og_sha256_eq(&k->sha256, sha256) && k->dev == st->st_dev && k->ino == st->st_ino && same_time(&k->changed, &st->st_mtim);
+	return og_digest_eq(&k->digest, digest) && k->dev == st->st_dev && k->ino == st->st_ino && same_time(&k->changed, &st->st_mtim);
 }
 
-static void make_known(struct og_cache_dir *d, const struct og_sha256 *sha256, const struct stat *st)
+static void make_known(struct og_cache_dir *d, const struct og_digest *digest, const struct stat *st)
 {
-	*known_slot(d, sha256) = (struct og_cache_known){ *sha256, st->st_dev, st->st_ino, st->st_mtim };
+	*known_slot(d, digest) = (struct og_cache_known){ *digest, st->st_dev, st->st_ino, st->st_mtim };
 }
 
 /* ---- what is there ---- */
@@ -93,7 +93,7 @@ static bool entry_add(struct entries *e, const char *name, const struct stat *st
 	}
 	e->p[e->n].bytes = (uint64_t)st->st_size;
 	e->p[e->n].used = st->st_atim;
-	memcpy(e->p[e->n].name, name, sizeof(e->p->name));
+	memcpy(e->p[e->n].name, name, strlen(name) + 1);	/* a digest */
 	e->n++;
 	return true;
 }
@@ -125,7 +125,7 @@ static DIR *open_list(struct og_cache_dir *d, struct og_error *err)
 
 static int list_files(struct og_cache_dir *d, struct entries *out, struct og_error *err)
 {
-	struct og_sha256 sha256;
+	struct og_digest digest;
 	DIR *list = open_list(d, err);
 	const struct dirent *f;
 	bool ok = true;
@@ -137,7 +137,7 @@ static int list_files(struct og_cache_dir *d, struct entries *out, struct og_err
 		bool tmp = strncmp(f->d_name, TMP, strlen(TMP)) == 0;
 		struct stat st;
 
-		if ((!tmp && !og_sha256_parse(og_slice_str(f->d_name), &sha256)) ||
+		if ((!tmp && !og_digest_parse(og_slice_str(f->d_name), &digest)) ||
 		    fstatat(d->fd, f->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) || (tmp && is_left_over(d, f->d_name)))
 			continue;
 		d->bytes += (uint64_t)st.st_size;
@@ -239,17 +239,17 @@ static void set_used(int fd)
 		(void)futimens(fd, t);
 }
 
-bool og_cache_dir_find(struct og_cache_dir *d, const struct og_sha256 *sha256, uint64_t size, int *fd)
+bool og_cache_dir_find(struct og_cache_dir *d, const struct og_digest *digest, uint64_t size, int *fd)
 {
-	struct og_sha256_text name = og_sha256_format(sha256);
+	struct og_digest_text name = og_digest_format(digest);
 	int f = openat(d->fd, name.s, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	struct stat st = { 0 };
 
 	if (f < 0)
 		return false;
 	if (fstat(f, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == size &&
-	    (is_known(d, sha256, &st) || og_cache_fits(f, size, sha256))) {
-		make_known(d, sha256, &st);
+	    (is_known(d, digest, &st) || og_cache_fits(f, size, digest))) {
+		make_known(d, digest, &st);
 		set_used(f);
 		*fd = f;
 		return true;
@@ -325,9 +325,9 @@ int og_cache_dir_create(struct og_cache_dir *d, uint64_t size, struct og_cache_f
 	return rc;
 }
 
-int og_cache_dir_keep(struct og_cache_dir *d, struct og_cache_file *f, const struct og_sha256 *sha256, int *fd, struct og_error *err)
+int og_cache_dir_keep(struct og_cache_dir *d, struct og_cache_file *f, const struct og_digest *digest, int *fd, struct og_error *err)
 {
-	struct og_sha256_text name = og_sha256_format(sha256);
+	struct og_digest_text name = og_digest_format(digest);
 	int e, read_only = openat(d->fd, f->tmp, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
@@ -339,7 +339,7 @@ int og_cache_dir_keep(struct og_cache_dir *d, struct og_cache_file *f, const str
 	} else {
 		*fd = f->fd;
 		f->fd = -1;
-		make_known(d, sha256, &st);
+		make_known(d, digest, &st);
 		note_time(d);
 	}
 	if (read_only >= 0) {

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/error.h"
-#include "base/sha256.h"
+#include "base/digest.h"
 #include "base/slice.h"
 #include "base/ulid.h"
 
@@ -19,9 +19,9 @@ struct og_cache_dir {
 	struct timespec seen;		/* the folder's, when its files were counted or changed by us */
 	bool counted;
 	struct og_ulid_gen ids;
-	/* Files whose content was compared, by the beginning of their digests; one pushes out another. */
+	/* Files whose content was compared, by some bits of their digests; one pushes out another. */
 	struct og_cache_known {
-		struct og_sha256 sha256;
+		struct og_digest digest;
 		dev_t dev;
 		ino_t ino;
 		struct timespec changed;
@@ -38,14 +38,14 @@ struct og_cache_file {
 int og_cache_dir_open(struct og_cache_dir *d, const char *path, uint64_t limit, struct og_error *err) OG_MUST_CHECK;
 void og_cache_dir_close(struct og_cache_dir *d);
 /* The file of that digest and size, compared; false: there is none (any more). */
-bool og_cache_dir_find(struct og_cache_dir *d, const struct og_sha256 *sha256, uint64_t size, int *fd);
+bool og_cache_dir_find(struct og_cache_dir *d, const struct og_digest *digest, uint64_t size, int *fd);
 /* A new file with room for size bytes, others deleted for it. OG_ERR_TOO_LARGE: over the limit by itself. */
 int og_cache_dir_create(struct og_cache_dir *d, uint64_t size, struct og_cache_file *f, struct og_error *err) OG_MUST_CHECK;
 /* It is whole and has that digest: gets its name. *fd: to read it, also when it does not get its name. Nothing is left in f. */
-int og_cache_dir_keep(struct og_cache_dir *d, struct og_cache_file *f, const struct og_sha256 *sha256, int *fd, struct og_error *err) OG_MUST_CHECK;
+int og_cache_dir_keep(struct og_cache_dir *d, struct og_cache_file *f, const struct og_digest *digest, int *fd, struct og_error *err) OG_MUST_CHECK;
 /* Deletes it; its descriptor is closed, or lives on as *fd when that is given. From any thread. */
 void og_cache_dir_drop(struct og_cache_dir *d, struct og_cache_file *f, int *fd);
 /* Whether the first size bytes have that digest. */
-bool og_cache_fits(int fd, uint64_t size, const struct og_sha256 *sha256);
+bool og_cache_fits(int fd, uint64_t size, const struct og_digest *digest);
 
 #endif

@@ -146,7 +146,9 @@ static void teardown(void)
 static struct og_cache_object object(unsigned i, char key[8])
 {
 	snprintf(key, 8, "%u", i);
-	return (struct og_cache_object){ key, og_sha256(og_slice(content[i], SIZE)), SIZE };
+	struct og_sha256 d = og_sha256(og_slice(content[i], SIZE));
+
+	return (struct og_cache_object){ .key = key, .digest = og_digest_of_sha256(&d), .size = SIZE };
 }
 
 struct got {

@@ -1,0 +1,397 @@
+/*
+ * Images in the store. Whoever opens a graph finds them named by the checkpoint it opens from, and fetches what a query needs instead of building it
+ * from rows. They are derived: what is missing or damaged is built; what cannot be put there is built again next time.
+ *
+ * What is kept: images of main, as the checkpoint has it, that queries have asked for, of types large enough to be worth a request, and of columns
+ * those of few bytes a row, which gain most: strings and vectors are as soon read from their Parquet.
+ */
+#include "config.h"
+
+#include "storaged.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+#include "base/fd.h"
+#include "base/log.h"
+
+#define ROWS_BYTES_MIN OG_MIB		/* a type of fewer bytes of Parquet is built as soon as it is fetched */
+#define COLUMN_BYTES 9u			/* a row; and some more for the header and the alignment */
+#define COLUMN_BYTES_MORE 8192u
+#define PUTS_MAX 2u			/* at one time */
+#define QUIET_MS 2000			/* without a new image, before what there is is put */
+#define PART_ROWS (1u << 20)		/* as in image/image.h */
+
+static struct og_hash128 from_wire(const struct og_wire_hash128 *h)
+{
+	return (struct og_hash128){ h->hi, h->lo };
+}
+
+static bool same_hash(const struct og_hash128 *a, const struct og_wire_hash128 *b)
+{
+	return a->hi == b->hi && a->lo == b->lo;
+}
+
+/* ---- from the store ---- */
+
+static bool is_bad(const struct storaged *sd, const struct og_ulid *id)
+{
+	for (unsigned i = 0; i < OG_MIN(sd->nindex_bad, (unsigned)OG_COUNT(sd->index_bad)); i++)
+		if (og_ulid_cmp(&sd->index_bad[i], id) == 0)
+			return true;
+	return false;
+}
+
+const struct og_index *index_find(struct storaged *sd, const struct og_wire_image *k)
+{
+	const struct og_state *s = sd->journal ? og_journal_state(sd->journal) : NULL;
+
+	for (size_t i = 0; s && i < s->nindex; i++) {
+		const struct og_index *x = &s->index[i];
+
+		if (x->type == k->type_id && (unsigned)x->kind == k->what && x->prop == k->prop_id && x->part == k->part &&
+		    same_hash(&x->content, &k->content) && same_hash(&x->src, &k->src) && same_hash(&x->dst, &k->dst))
+			return is_bad(sd, &x->id) ? NULL : x;
+	}
+	return NULL;
+}
+
+struct fetch {
+	struct storaged *sd;
+	struct og_wire_image key;
+	struct og_ulid id;
+	struct og_hash128 hash;
+	uint64_t bytes;
+};
+
+/* It is built after all. */
+static void build_instead(struct storaged *sd, struct fetch *f, const struct og_error *why)
+{
+	struct og_error err = { 0 };
+	struct og_log_quoted q;
+
+	og_log(OG_LOG_WARN, "index.lost", "object=%s why=%s", og_ulid_format(&f->id).s, og_log_quote(&q, why->message));
+	sd->index_bad[sd->nindex_bad++ % OG_COUNT(sd->index_bad)] = f->id;
+	if (job_add(sd, &f->key, &err) < 0)
+		image_failed(sd, &f->key, &err);
+}
+
+static void on_fetched(void *arg, struct og_cache_result *res)
+{
+	struct fetch *f = arg;
+	struct storaged *sd = f->sd;
+	struct og_error err = { 0 };
+	uint64_t size;
+
+	if (res->code < 0)
+		err = *res->err;
+	else if (res->size != f->bytes)
+		og_error_set(&err, OG_ERR_CORRUPT, "%llu bytes instead of %llu", (unsigned long long)res->size, (unsigned long long)f->bytes);
+	else if (!res->verified)
+		og_error_set(&err, OG_ERR_CORRUPT, "digest mismatch");
+	if (err.code < 0 || og_memfd_check(res->fd, &size, &err) < 0) {
+		build_instead(sd, f, &err);
+	} else {
+		sd->index_gets++;
+		image_built(sd, &f->key, res->fd, f->bytes, &f->hash);
+		res->fd = -1;
+		image_find(sd, &f->key)->kept = true;
+	}
+	free(f);
+	jobs_run(sd);
+}
+
+bool index_fetch(struct storaged *sd, const struct image *i)
+{
+	const struct og_index *x = index_find(sd, &i->key);
+	struct og_cache_object o = { .sealed = true };
+	char key[OG_STORE_KEY_MAX + 1];
+	struct fetch *f = x ? malloc(sizeof(*f)) : NULL;
+
+	if (!f)
+		return false;
+	*f = (struct fetch){ sd, i->key, x->id, x->hash, x->bytes };
+	og_journal_index_key(sd->journal, x, key);
+	o.key = key;
+	o.digest = og_digest_of_hash128(&x->hash);
+	o.size = x->bytes;
+	og_cache_get(sd->cache, &o, on_fetched, f);
+	return true;
+}
+
+/* ---- what is worth it ---- */
+
+/* A state with the names of its contents. */
+struct named {
+	const struct og_branch *b;
+	struct og_wire_hash128 *keys;	/* as b->tables */
+};
+
+static bool named_init(struct named *n, const struct og_branch *b)
+{
+	n->b = b;
+	n->keys = calloc(b->ntables ? b->ntables : 1, sizeof(*n->keys));
+	for (size_t i = 0; n->keys && i < b->ntables; i++)
+		n->keys[i] = content_key(&b->tables[i]);
+	return n->keys != NULL;
+}
+
+static const struct og_table *table_of(const struct named *n, const struct og_wire_hash128 *content)
+{
+	for (size_t i = 0; i < n->b->ntables; i++)
+		if (n->b->tables[i].top && n->keys[i].hi == content->hi && n->keys[i].lo == content->lo)
+			return &n->b->tables[i];
+	return NULL;
+}
+
+static bool is_none(const struct og_wire_hash128 *h)
+{
+	return h->hi == 0 && h->lo == 0;
+}
+
+/* Whether an image of these contents can be asked for of a branch in this state. */
+static bool is_of(const struct named *n, uint32_t type, const struct og_wire_hash128 *content, const struct og_wire_hash128 *src,
+		  const struct og_wire_hash128 *dst)
+{
+	const struct og_table *t = table_of(n, content);
+
+	return t && t->type == type && (is_none(src) || table_of(n, src)) && (is_none(dst) || table_of(n, dst));
+}
+
+/* Bytes of its segments; 0: rows of it are in the log alone, and will soon lie elsewhere. */
+static uint64_t stack_bytes(const struct og_table *t)
+{
+	uint64_t sum = 0;
+
+	for (const struct og_layer *l = t->top; l; l = l->below) {
+		if (l->in_log)
+			return 0;
+		sum += l->seg.bytes;
+	}
+	return sum;
+}
+
+static bool is_small_column(const struct image *i, const struct og_table *t)
+{
+	uint64_t first = (uint64_t)i->key.part * PART_ROWS, rows = t->rows > first ? OG_MIN(t->rows - first, (uint64_t)PART_ROWS) : 0;
+
+	return i->item.bytes <= COLUMN_BYTES_MORE + rows * COLUMN_BYTES;
+}
+
+static bool is_worth(const struct named *n, const struct image *i)
+{
+	const struct og_table *t;
+
+	if (i->fd < 0 || i->kept || !is_of(n, i->key.type_id, &i->key.content, &i->key.src, &i->key.dst))
+		return false;
+	t = table_of(n, &i->key.content);
+	return stack_bytes(t) >= ROWS_BYTES_MIN && (i->key.what != IMG_COL || is_small_column(i, t));
+}
+
+/* ---- into the store ---- */
+
+struct indexing {
+	struct storaged *sd;
+	og_index_done done;
+	void *token;
+	struct og_index *list;		/* what the checkpoint will name */
+	size_t n, cap;
+	struct put *puts;		/* to be made */
+	unsigned running;
+};
+
+struct put {
+	struct indexing *x;		/* NULL: nobody waits any more */
+	struct og_index entry;
+	int fd;				/* own */
+	struct put *next;
+};
+
+static bool list_add(struct indexing *x, const struct og_index *entry)
+{
+	if (x->n == x->cap) {
+		size_t cap = x->cap ? 2 * x->cap : 16;
+		struct og_index *p = reallocarray(x->list, cap, sizeof(*p));
+
+		if (!p)
+			return false;
+		x->list = p;
+		x->cap = cap;
+	}
+	x->list[x->n++] = *entry;
+	return true;
+}
+
+static void put_free(struct put *p)
+{
+	og_fd_close(&p->fd);
+	free(p);
+}
+
+static void go_on(struct indexing *x);
+
+static void on_put(void *arg, struct og_store_result *res)
+{
+	struct put *p = arg;
+	struct indexing *x = p->x;
+	struct og_log_quoted q;
+
+	x->running--;
+	if (res->code < 0)
+		og_log(OG_LOG_WARN, "index.keep", "object=%s why=%s", og_ulid_format(&p->entry.id).s, og_log_quote(&q, res->err->message));
+	else if (list_add(x, &p->entry))
+		x->sd->index_puts++;
+	put_free(p);
+	go_on(x);
+}
+
+/* The next ones, or the end. */
+static void go_on(struct indexing *x)
+{
+	struct storaged *sd = x->sd;
+	char key[OG_STORE_KEY_MAX + 1];
+
+	while (x->puts && x->running < PUTS_MAX) {
+		struct put *p = x->puts;
+
+		x->puts = p->next;
+		x->running++;
+		og_journal_index_key(sd->journal, &p->entry, key);
+		og_store_put_fd(sd->store, key, p->fd, p->entry.bytes, on_put, p);
+	}
+	if (x->running)
+		return;
+	sd->indexing = NULL;
+	x->done(x->token, x->list, x->n);
+	free(x->list);
+	free(x);
+}
+
+/* A checkpoint may go without it. */
+static void add_put(struct indexing *x, struct image *i)
+{
+	struct storaged *sd = x->sd;
+	struct og_error err = { 0 };
+	struct put *p = calloc(1, sizeof(*p));
+
+	i->kept = true;		/* not tried again */
+	if (!p)
+		return;
+	p->x = x;
+	p->fd = fcntl(i->fd, F_DUPFD_CLOEXEC, 0);
+	if (p->fd < 0 || og_journal_ulid(sd->journal, &p->entry.id, &err) < 0) {
+		put_free(p);
+		return;
+	}
+	p->entry.kind = i->key.what;
+	p->entry.type = i->key.type_id;
+	p->entry.prop = i->key.prop_id;
+	p->entry.part = i->key.part;
+	p->entry.content = from_wire(&i->key.content);
+	p->entry.src = from_wire(&i->key.src);
+	p->entry.dst = from_wire(&i->key.dst);
+	p->entry.bytes = i->item.bytes;
+	p->entry.hash = i->hash;
+	p->next = x->puts;
+	x->puts = p;
+}
+
+static struct og_wire_hash128 to_wire(const struct og_hash128 *h)
+{
+	return (struct og_wire_hash128){ h->hi, h->lo };
+}
+
+/* Those known that can still be asked for. */
+static bool take_over(struct indexing *x, const struct og_state *s, const struct named *main)
+{
+	for (size_t i = 0; i < s->nindex; i++) {
+		const struct og_index *e = &s->index[i];
+		struct og_wire_hash128 content = to_wire(&e->content), src = to_wire(&e->src), dst = to_wire(&e->dst);
+
+		if (!is_bad(x->sd, &e->id) && is_of(main, e->type, &content, &src, &dst) && !list_add(x, e))
+			return false;
+	}
+	return true;
+}
+
+void index_keep(void *arg, struct og_journal *j, const struct og_branch *main, bool full, og_index_done done, void *token)
+{
+	struct storaged *sd = arg;
+	struct indexing *x = calloc(1, sizeof(*x));
+	struct named n = { 0 };
+
+	(void)full;
+	if (x)
+		*x = (struct indexing){ .sd = sd, .done = done, .token = token };
+	if (!x || !named_init(&n, main) || !take_over(x, og_journal_state(j), &n)) {
+		if (x)
+			free(x->list);
+		free(x);
+		free(n.keys);
+		done(token, og_journal_state(j)->index, og_journal_state(j)->nindex);
+		return;
+	}
+	sd->indexing = x;
+	for (struct image *i = sd->image_list; i; i = i->next)
+		if (is_worth(&n, i))
+			add_put(x, i);
+	free(n.keys);
+	go_on(x);
+}
+
+/* ---- when ---- */
+
+static void on_index_done(void *arg, const struct og_error *err)
+{
+	/* What came too late for that one; a failure is told by the journal. */
+	if (err->code == 0)
+		index_soon(arg);
+}
+
+static void on_quiet(evutil_socket_t fd, short what, void *arg)
+{
+	struct storaged *sd = arg;
+	struct named n;
+	bool worth = false;
+
+	(void)fd;
+	(void)what;
+	if (!sd->journal || og_journal_status(sd->journal) != OG_JOURNAL_WRITABLE || !named_init(&n, og_state_main(og_journal_state(sd->journal))))
+		return;
+	for (struct image *i = sd->image_list; i && !worth; i = i->next)
+		worth = is_worth(&n, i);
+	free(n.keys);
+	if (worth && !sd->indexing)
+		og_journal_checkpoint(sd->journal, false, on_index_done, sd);
+}
+
+void index_soon(struct storaged *sd)
+{
+	static const struct timeval quiet = { QUIET_MS / 1000, QUIET_MS % 1000 * 1000 };
+
+	if (sd->direct)
+		return;
+	if (!sd->index_timer)
+		sd->index_timer = evtimer_new(sd->child.base, on_quiet, sd);
+	if (sd->index_timer)
+		evtimer_add(sd->index_timer, &quiet);
+}
+
+void index_free(struct storaged *sd)
+{
+	struct indexing *x = sd->indexing;
+
+	if (sd->index_timer)
+		event_free(sd->index_timer);
+	sd->index_timer = NULL;
+	sd->indexing = NULL;
+	while (x && x->puts) {
+		struct put *p = x->puts;
+
+		x->puts = p->next;
+		put_free(p);
+	}
+	if (x)
+		free(x->list);
+	free(x);
+}
