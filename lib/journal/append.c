@@ -212,9 +212,12 @@ void og_jn_expire(struct og_journal *j, uint64_t now)
 
 void og_jn_submit(struct og_journal *j, struct og_jn_op *op)
 {
+	uint64_t now = og_monotonic_us();
+
 	op->arrived = ++j->tick;
 	if (!op->deadline_us)
-		op->deadline_us = og_monotonic_us() + OG_JN_DEADLINE_US;
+		op->deadline_us = now + OG_JN_DEADLINE_US;
+	og_gather_came(&j->gather, now);
 	j->expire_us = OG_MIN(j->expire_us, op->deadline_us);
 	og_jn_queue_put(&j->queue, op);
 	j->stats.commits++;
@@ -234,6 +237,11 @@ int og_jn_append_record(struct og_journal *j, const struct og_record *r, og_comm
 	op->arg = arg;
 	og_jn_submit(j, op);
 	return 0;
+}
+
+static bool foreign_lately(const struct og_journal *j)
+{
+	return j->foreign_seq && j->state->seq - j->foreign_seq < 8;
 }
 
 /* ---- building an object ---- */
@@ -426,12 +434,29 @@ static int encode(struct og_journal *j, struct draft *d, struct og_jn_batch *b, 
 	return 0;
 }
 
+/*
+ * Alone with a server for a store: a directory's puts are too short to wait for anybody, and of several hosts the one that has just read gets its turn. A put
+ * is a look as well, for which reads may be waiting.
+ */
+static uint64_t gather_until(struct og_journal *j, uint64_t now)
+{
+	if (j->store->local || j->queue.n >= OG_LOG_RECORDS_MAX || foreign_lately(j) || og_jn_wants_check(j))
+		return 0;
+	return og_gather_wait(&j->gather, now);
+}
+
 static bool may_start(struct og_journal *j, uint64_t now)
 {
+	uint64_t until;
+
 	if (j->status != OG_JOURNAL_WRITABLE || !j->queue.head || og_jn_graph_gone(j))
 		return false;
 	if (j->delay_us > now) {
 		og_jn_timer(j, j->delay_us);
+		return false;
+	}
+	if ((until = gather_until(j, now))) {
+		og_jn_timer(j, until);
 		return false;
 	}
 	if (j->ckpt && j->state->seq - j->ckpt_seq >= OG_JN_TAIL_WAIT) {
@@ -625,7 +650,7 @@ static void on_put(void *arg, struct og_store_result *res)
 /* Another host wants this graph too: who has just read gets its turn. */
 static void give_way(struct og_journal *j)
 {
-	if (!j->foreign_seq || j->state->seq - j->foreign_seq >= 8)
+	if (!foreign_lately(j))
 		return;
 	j->rng ^= j->rng << 13;
 	j->rng ^= j->rng >> 7;
@@ -686,6 +711,7 @@ void og_jn_won(struct og_journal *j, uint64_t vacant)
 	/* The put itself asked whether anything stood at n+1. */
 	j->confirmed = OG_MAX(j->confirmed, vacant);
 	give_way(j);
+	og_gather_told(&j->gather, (uint32_t)b->ops.n, j->put_us, og_monotonic_us());
 	if (idle)
 		start_next(j);
 	og_jn_show(j, o, true);

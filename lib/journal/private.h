@@ -14,6 +14,7 @@
 #include <event2/event.h>
 
 #include "base/date.h"
+#include "journal/gather.h"
 #include "journal/journal.h"
 
 #define OG_JN_TAIL_CHECKPOINT 32u
@@ -236,6 +237,7 @@ struct og_journal {
 	uint64_t delay_us;		/* no new batch before */
 	uint64_t backoff_us;
 	uint64_t put_us;		/* running mean of a put */
+	struct og_gather gather;
 	uint64_t rng;
 	uint64_t foreign_seq;		/* the last object that another host put */
 	unsigned losses;		/* rounds lost without having seen the end of the log in between */
