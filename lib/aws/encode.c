@@ -15,14 +15,16 @@ static bool unreserved(char c)
 
 static void encode(struct og_buf *b, struct og_slice s, bool slash)
 {
-	for (size_t i = 0; i < s.len; i++) {
+	size_t n;
+
+	for (size_t i = 0; i < s.len; i += n) {
 		unsigned char c = (unsigned char)s.p[i];
 		char x[3] = { '%', hex[c >> 4], hex[c & 15] };
 
-		if (unreserved((char)c) || (slash && c == '/'))
-			og_buf_byte(b, c);
-		else
-			og_buf_append(b, x, 3);
+		for (n = 0; i + n < s.len && (unreserved(s.p[i + n]) || (slash && s.p[i + n] == '/')); n++)
+			;
+		og_buf_append(b, n ? s.p + i : x, n ? n : 3);
+		n = OG_MAX(n, (size_t)1);
 	}
 }
 

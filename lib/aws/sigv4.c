@@ -59,25 +59,30 @@ static int compare_headers(const void *x, const void *y)
 
 static void put_lower(struct og_buf *b, const char *s)
 {
-	for (; *s; s++)
-		og_buf_byte(b, (uint8_t)tolower((unsigned char)*s));
+	size_t n = strlen(s);
+	char *to = og_buf_reserve(b, n);
+
+	if (!to)
+		return;
+	for (size_t i = 0; i <= n; i++)
+		to[i] = (char)tolower((unsigned char)s[i]);
+	b->len += n;
 }
 
 /* Trimmed, runs of blanks as one. */
 static void put_value(struct og_buf *b, const char *s)
 {
-	bool gap = false;
+	size_t n;
 
 	s += strspn(s, " \t");
-	for (; *s; s++) {
-		if (*s == ' ' || *s == '\t') {
-			gap = true;
-			continue;
-		}
-		if (gap)
+	while (*s) {
+		n = strcspn(s, " \t");
+		og_buf_append(b, s, n);
+		s += n;
+		n = strspn(s, " \t");
+		s += n;
+		if (n && *s)
 			og_buf_byte(b, ' ');
-		gap = false;
-		og_buf_byte(b, (uint8_t)*s);
 	}
 }
 
@@ -170,6 +175,10 @@ static int sign(struct og_sigv4 *s, const struct og_sigv4_call *c, const struct 
 
 	if (rc < 0)
 		return rc;
+	/* Room for all but the longest keys and tokens: printing into too little is printing twice. */
+	(void)og_buf_reserve(&canonical, 1024);
+	(void)og_buf_reserve(&text, 255);
+	(void)og_buf_reserve(&out->authorization, 511);
 	og_buf_printf(&canonical, "%s\n%s\n%s\n", c->method, c->path, c->query);
 	put_headers(&canonical, all, n, &names);
 	og_buf_printf(&canonical, "\n%s\n%s", names.data ? names.data : "", c->payload);

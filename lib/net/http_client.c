@@ -596,6 +596,7 @@ static int set_headers(struct og_net_transfer *t, const struct og_net_request *r
 	bool has_type = false;
 	int rc = 0;
 
+	(void)og_buf_reserve(&b, 511);
 	for (size_t i = 0; i < req->nheaders && rc == 0; i++) {
 		const struct og_net_header *h = &req->headers[i];
 
@@ -607,7 +608,9 @@ static int set_headers(struct og_net_transfer *t, const struct og_net_request *r
 		}
 		og_buf_clear(&b);
 		/* "name:" alone would delete it; a semicolon sends it empty. */
-		og_buf_printf(&b, *h->value ? "%s: %s" : "%s;", h->name, h->value);
+		og_buf_str(&b, h->name);
+		og_buf_str(&b, *h->value ? ": " : ";");
+		og_buf_str(&b, h->value);
 		rc = og_buf_ok(&b, err);
 		if (rc == 0)
 			rc = add_header(t, b.data, err);

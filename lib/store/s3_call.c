@@ -550,6 +550,7 @@ static int transmit(struct s3_call *c, const struct og_sigv4_result *sig, const 
 	struct og_buf url = { 0 };
 	int rc;
 
+	(void)og_buf_reserve(&url, 511);
 	og_buf_printf(&url, "%s://%s%s%s%s", c->s->endpoint.https ? "https" : "http", c->s->endpoint.host, path, *query ? "?" : "",
 		      query);
 	if ((rc = og_buf_ok(&url, err)) < 0) {
