@@ -93,7 +93,7 @@ static void on_pinned(void *arg, struct og_view *view, const struct og_error *er
 		p->v->counted[p->type] += n;
 }
 
-/* Every column of the type is decoded, and ids, and an edge type's ends. */
+/* Every column of the type is decoded, but for a key that is read from the ids; and ids, and an edge type's ends. */
 static int build_type(struct verify *v, uint32_t type)
 {
 	const struct og_type *t = &v->snap->catalog->types[type];

@@ -356,6 +356,11 @@ static void on_quiet(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	/* What is being built is to be in the same checkpoint. */
+	if (sd->jobs) {
+		index_soon(sd);
+		return;
+	}
 	if (!sd->journal || og_journal_status(sd->journal) != OG_JOURNAL_WRITABLE || !named_init(&n, og_state_main(og_journal_state(sd->journal))))
 		return;
 	for (struct image *i = sd->image_list; i && !worth; i = i->next)

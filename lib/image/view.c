@@ -8,7 +8,15 @@
 
 #include "image/overlay.h"
 
-static struct og_pins *pins_new(uint32_t parts, uint32_t nprops)
+/* The id of a node with one key, a string, is that string: the property that needs no image of its own. nprops: there is none. */
+static uint32_t id_prop(const struct og_type *t)
+{
+	const struct og_property *p = t->kind == OG_NODE && t->nkey == 1 ? &t->props[t->key_cols[0]] : NULL;
+
+	return p && p->type.scalar == OG_STRING && !p->type.list ? p->index : t->nprops;
+}
+
+static struct og_pins *pins_new(uint32_t parts, const struct og_type *type)
 {
 	struct og_pins *p = calloc(1, sizeof(*p));
 
@@ -16,11 +24,14 @@ static struct og_pins *pins_new(uint32_t parts, uint32_t nprops)
 		return NULL;
 	p->refs = 1;
 	p->parts = parts;
-	p->nprops = nprops;
+	p->nprops = type->nprops;
 	p->ids = calloc(parts ? parts : 1, sizeof(*p->ids));
-	p->cols = calloc(nprops ? nprops : 1, sizeof(*p->cols));
-	if (p->ids && p->cols)
+	p->cols = calloc(type->nprops ? type->nprops : 1, sizeof(*p->cols));
+	if (p->ids && p->cols) {
+		if (id_prop(type) < type->nprops)
+			p->cols[id_prop(type)] = p->ids;
 		return p;
+	}
 	free(p->ids);
 	free(p->cols);
 	free(p);
@@ -34,6 +45,8 @@ static void pins_unref(struct og_pins *p)
 	for (uint32_t i = 0; i < p->parts; i++)
 		og_img_unref(p->ids[i]);
 	for (uint32_t c = 0; c < p->nprops; c++) {
+		if (p->cols[c] == p->ids)
+			continue;
 		for (uint32_t i = 0; p->cols[c] && i < p->parts; i++)
 			og_img_unref(p->cols[c][i]);
 		free(p->cols[c]);
@@ -68,7 +81,7 @@ struct og_view *og_view_new(struct og_catalog *catalog)
 	v->catalog = og_catalog_ref(catalog);
 	v->types = calloc(catalog->ntypes ? catalog->ntypes : 1, sizeof(*v->types));
 	for (uint32_t i = 0; v->types && i < catalog->ntypes; i++) {
-		struct og_pins *p = pins_new(0, catalog->types[i].nprops);
+		struct og_pins *p = pins_new(0, &catalog->types[i]);
 
 		if (!p) {
 			og_view_unref(v);
@@ -132,7 +145,7 @@ struct og_view *og_view_copy(const struct og_view *v)
 int og_view_set_base(struct og_view *v, uint32_t type, struct og_content_key key, uint32_t rows, struct og_error *err)
 {
 	const struct og_catalog *c = v->catalog;
-	struct og_pins *fresh = pins_new((uint32_t)(((uint64_t)rows + OG_IMG_PART_ROWS - 1) >> OG_IMG_PART_SHIFT), c->types[type].nprops);
+	struct og_pins *fresh = pins_new((uint32_t)(((uint64_t)rows + OG_IMG_PART_ROWS - 1) >> OG_IMG_PART_SHIFT), &c->types[type]);
 
 	if (!fresh)
 		return og_error_nomem(err);
@@ -146,7 +159,7 @@ int og_view_set_base(struct og_view *v, uint32_t type, struct og_content_key key
 
 		if (et->type->kind != OG_EDGE || (et->type->src_type != type && et->type->dst_type != type))
 			continue;
-		fresh = pins_new(og_view_parts(et), et->type->nprops);
+		fresh = pins_new(og_view_parts(et), et->type);
 		if (!fresh)
 			return og_error_nomem(err);
 		type_reset(et, fresh);
@@ -166,22 +179,25 @@ static struct og_img_key key_of(const struct og_view *v, const struct og_view_ty
 }
 
 /* The kinds that a need asks for as bits; an index is of no use without the ids. */
-static unsigned need_bits(enum og_need_kind kind)
+static unsigned need_bits(const struct og_need *need)
 {
-	return kind == OG_NEED_IDX ? 1u << OG_NEED_IDX | 1u << OG_NEED_IDS : 1u << kind;
+	if (need->kind == OG_NEED_COL && need->prop == id_prop(need->type))
+		return 1u << OG_NEED_IDS;
+	return need->kind == OG_NEED_IDX ? 1u << OG_NEED_IDX | 1u << OG_NEED_IDS : 1u << need->kind;
 }
 
 /* Kinds of needs[i] that no earlier need of its type has. */
 static unsigned fresh_bits(const struct og_need *needs, size_t i)
 {
-	unsigned bits = need_bits(needs[i].kind);
+	unsigned bits = need_bits(&needs[i]);
 
 	for (size_t k = 0; k < i; k++) {
 		if (needs[k].type != needs[i].type)
 			continue;
-		if (needs[k].kind == OG_NEED_COL && needs[k].prop != needs[i].prop)
+		/* Other columns. */
+		if (need_bits(&needs[k]) == 1u << OG_NEED_COL && needs[k].prop != needs[i].prop)
 			continue;
-		bits &= ~need_bits(needs[k].kind);
+		bits &= ~need_bits(&needs[k]);
 	}
 	return bits;
 }
@@ -244,7 +260,7 @@ static void pin_column(struct og_view_type *t, struct og_img *img)
 	for (uint32_t i = 0; i < t->type->nprops; i++) {
 		const struct og_property *p = &t->type->props[i];
 
-		if (p->id != img->key.prop_id)
+		if (p->id != img->key.prop_id || cols[i] == t->pins->ids)
 			continue;
 		/* An image of another type's values must not be read as this one's. */
 		if (img->scalar != p->type.scalar || img->list != p->type.list || img->dim != p->type.dim)
@@ -299,7 +315,7 @@ static struct og_img **place_of(const struct og_view_type *t, const struct og_im
 		return part < t->pins->parts ? &t->pins->ids[part] : NULL;
 	case OG_IMG_COL:
 		for (uint32_t i = 0; i < t->type->nprops && part < t->pins->parts; i++)
-			if (t->type->props[i].id == img->key.prop_id && t->pins->cols[i])
+			if (t->type->props[i].id == img->key.prop_id && t->pins->cols[i] && t->pins->cols[i] != t->pins->ids)
 				return &t->pins->cols[i][part];
 		return NULL;
 	case OG_IMG_IDX:
@@ -331,14 +347,14 @@ static struct og_img *other_than(struct og_img *i, const struct og_img *img)
 }
 
 /* The same pins without img. NULL: no memory. */
-static struct og_pins *pins_without(const struct og_pins *old, const struct og_img *img)
+static struct og_pins *pins_without(const struct og_type *type, const struct og_pins *old, const struct og_img *img)
 {
-	struct og_pins *p = pins_new(old->parts, old->nprops);
+	struct og_pins *p = pins_new(old->parts, type);
 
 	for (uint32_t i = 0; p && i < old->parts; i++)
 		p->ids[i] = other_than(old->ids[i], img);
 	for (uint32_t c = 0; p && c < old->nprops; c++) {
-		if (!old->cols[c])
+		if (!old->cols[c] || old->cols[c] == old->ids)
 			continue;
 		p->cols[c] = calloc(old->parts, sizeof(**p->cols));
 		if (!p->cols[c]) {
@@ -371,7 +387,7 @@ int og_view_unpin(struct og_view *v, const struct og_img *img)
 
 	if (!og_view_has(v, img))
 		return 0;
-	p = pins_without(t->pins, img);
+	p = pins_without(t->type, t->pins, img);
 	if (!p)
 		return OG_ERR_NOMEM;
 	set_pins(t, p);

@@ -2,7 +2,7 @@
  * A view: one consistent state of a whole graph, as queries read it. Images below, deltas above, slots throughout.
  *
  * A query says what it needs (og_view_need), the resolver pins images until og_view_missing finds none, then the functions below answer without I/O.
- * Calling one whose image is not pinned is a bug (assert).
+ * Calling one whose image is not pinned is a bug (assert). A node's only key, if it is a string, is read from the ids: they are equal.
  *
  * Memory:  counted; holds references on images, deltas and the catalog. What it returns lives as long as the view.
  * Threads: immutable while shared; any number of readers. Pinning happens on the owner's thread before readers start, or adds images that nobody reads yet.
@@ -21,7 +21,7 @@ struct og_pins {
 	int refs;			/* atomic */
 	uint32_t parts, nprops;
 	struct og_img **ids;		/* parts; og_view_parts(t) entries */
-	struct og_img ***cols;		/* [property index][part]; cols[i] NULL until wanted */
+	struct og_img ***cols;		/* [property index][part]; cols[i] NULL until wanted, `ids` for a key that is the id */
 	struct og_img *idx;
 	struct og_img *adj;		/* edges */
 };

@@ -396,6 +396,46 @@ START_TEST(pins_are_shared_with_earlier_copies)
 }
 END_TEST
 
+/* A node's only key is its id if it is a string: asked for or not, no image of its own is, and it is never read from one. Other keys are columns. */
+START_TEST(a_key_that_is_the_id_needs_no_image)
+{
+	static const struct {
+		const char *schema;
+		size_t images;
+	} cases[] = {
+		{ "node N { k: String @key v: I32? }", 3 },
+		{ "node N { k: I64 @key v: I32? }", 4 },
+		{ "node N { k: String l: String v: I32? @key(k, l) }", 4 },
+		{ "node N { k: String v: I32? }", 4 },
+	};
+	struct og_error err = { 0 };
+	struct og_catalog *cat;
+	struct og_img_key keys[8];
+	struct og_view *v;
+	const struct og_type *t;
+	size_t n, ids = 0;
+
+	ck_assert_msg(og_catalog_compile(og_slice_str(cases[_i].schema), NULL, 0, &cat, &err) == 0, "%s", err.message);
+	v = og_view_new(cat);
+	t = og_catalog_node(cat, OG_SLICE("N"));
+	ck_assert_int_eq(og_view_set_base(v, t->index, (struct og_content_key){ 1, 2 }, 100, &err), 0);
+	{
+		const struct og_need needs[] = {
+			{ OG_NEED_COL, t, og_type_property(t, OG_SLICE("k"))->index }, { OG_NEED_COL, t, og_type_property(t, OG_SLICE("v"))->index },
+			{ OG_NEED_IDX, t, 0 }, { OG_NEED_IDS, t, 0 },
+		};
+
+		n = og_view_missing(v, needs, OG_COUNT(needs), keys, OG_COUNT(keys));
+	}
+	ck_assert_uint_eq(n, cases[_i].images);
+	for (size_t i = 0; i < n; i++)
+		ids += keys[i].what == OG_IMG_IDS;
+	ck_assert_uint_eq(ids, 1);
+	og_view_unref(v);
+	og_catalog_unref(cat);
+}
+END_TEST
+
 /* Many small commits on an unshared view: their cost does not grow with what is there already. */
 START_TEST(scales_over_many_rows)
 {
@@ -567,6 +607,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, refuses_an_edge_to_nowhere);
 	tcase_add_test(tc, rebase_drops_what_stood_on_it);
 	tcase_add_test(tc, pins_are_shared_with_earlier_copies);
+	tcase_add_loop_test(tc, a_key_that_is_the_id_needs_no_image, 0, 4);
 	tcase_add_test(tc, scales_over_many_rows);
 	tcase_add_loop_test(tc, rows_that_are_all_live, 0, 2);
 	tcase_add_test(tc, several_parts);
