@@ -6,7 +6,7 @@
 
 #include "proc/lock.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>

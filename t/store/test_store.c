@@ -4,7 +4,7 @@
  */
 #include "config.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>

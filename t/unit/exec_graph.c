@@ -6,7 +6,7 @@
 #include "base/date.h"
 #include "schema/rowcheck.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -4,7 +4,7 @@
 #ifndef OG_T_UNIT_HTTP_FAKE_H
 #define OG_T_UNIT_HTTP_FAKE_H
 
-#include <check.h>
+#include "t/check.h"
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>

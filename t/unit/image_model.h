@@ -4,7 +4,7 @@
 #ifndef OG_T_UNIT_IMAGE_MODEL_H
 #define OG_T_UNIT_IMAGE_MODEL_H
 
-#include <check.h>
+#include "t/check.h"
 
 #include "image/local.h"
 

@@ -5,7 +5,7 @@
 #ifndef OG_T_UNIT_JOURNAL_RIG_H
 #define OG_T_UNIT_JOURNAL_RIG_H
 
-#include <check.h>
+#include "t/check.h"
 
 #include "journal/journal.h"
 

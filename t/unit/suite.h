@@ -4,7 +4,7 @@
 #ifndef OG_T_UNIT_SUITE_H
 #define OG_T_UNIT_SUITE_H
 
-#include <check.h>
+#include "t/check.h"
 #include <stdlib.h>
 #include <string.h>
 

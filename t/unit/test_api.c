@@ -3,7 +3,7 @@
 
 #include "api/route.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

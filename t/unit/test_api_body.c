@@ -3,7 +3,7 @@
 
 #include "api/body.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <stddef.h>
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
 
 #include "ipc/chan.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>

@@ -3,7 +3,7 @@
 #include "gq/gq.h"
 #include "json/tree.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,7 +2,7 @@
 #include "config.h"
 #include "gq/lint.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <stdlib.h>
 
 static const char schema[] = "node Vessel { code: String @key  name: String  tonnage: I32?  flags: [String]?  hull: Vector(4)? @embed(name)  seen: DateTime? }"

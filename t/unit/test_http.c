@@ -4,7 +4,7 @@
 #include "http/server.h"
 
 #include <arpa/inet.h>
-#include <check.h>
+#include "t/check.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>

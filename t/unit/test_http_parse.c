@@ -3,7 +3,7 @@
 
 #include "http/parse.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <stdlib.h>
 
 #include "base/buf.h"

@@ -73,15 +73,17 @@ END_TEST
 
 START_TEST(refuses_every_prefix)
 {
-	struct og_slice cut = exact_copy(OG_SLICE(sample), (size_t)_i);
-	struct og_error err = { 0 };
+	for (size_t n = 0; n < sizeof(sample) - 2; n++) {
+		struct og_slice cut = exact_copy(OG_SLICE(sample), n);
+		struct og_error err = { 0 };
 
-	ck_assert_ptr_null(og_json_parse(&arena, cut, OG_JSON_LAST_WINS, &err));
-	ck_assert_int_eq(err.code, OG_ERR_BAD);
-	ck_assert_uint_le(err.pos.byte, cut.len);
-	ck_assert_uint_eq(err.pos.line, 1);
-	ck_assert_uint_eq(err.pos.column, err.pos.byte + 1);
-	free_copy(cut);
+		ck_assert_msg(!og_json_parse(&arena, cut, OG_JSON_LAST_WINS, &err), "%zu bytes", n);
+		ck_assert_int_eq(err.code, OG_ERR_BAD);
+		ck_assert_uint_le(err.pos.byte, cut.len);
+		ck_assert_uint_eq(err.pos.line, 1);
+		ck_assert_uint_eq(err.pos.column, err.pos.byte + 1);
+		free_copy(cut);
+	}
 }
 END_TEST
 
@@ -92,17 +94,20 @@ START_TEST(survives_every_changed_byte)
 	char *p = (char *)(uintptr_t)s.p;
 	struct og_buf b = { 0 };
 
-	for (int c = 0; c < 256; c++) {
-		struct og_error err = { 0 };
-		struct og_json *j;
+	for (size_t at = 0; at < sizeof(sample) - 1; at++) {
+		for (int c = 0; c < 256; c++) {
+			struct og_error err = { 0 };
+			struct og_json *j;
 
-		p[_i] = (char)c;
-		j = og_json_parse(&arena, s, OG_JSON_LAST_WINS, &err);
-		ck_assert_int_eq(j == NULL, err.code != 0);
-		og_buf_clear(&b);
-		if (j)
-			og_json_text(&b, j);
-		og_arena_reset(&arena);
+			p[at] = (char)c;
+			j = og_json_parse(&arena, s, OG_JSON_LAST_WINS, &err);
+			ck_assert_msg((j == NULL) == (err.code != 0), "byte %zu as %d", at, c);
+			og_buf_clear(&b);
+			if (j)
+				og_json_text(&b, j);
+			og_arena_reset(&arena);
+		}
+		p[at] = sample[at];
 	}
 	og_buf_fini(&b);
 	free_copy(s);
@@ -410,8 +415,8 @@ static void add(TCase *tc)
 {
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, reads_a_document);
-	tcase_add_loop_test(tc, refuses_every_prefix, 0, sizeof(sample) - 2);
-	tcase_add_loop_test(tc, survives_every_changed_byte, 0, sizeof(sample) - 1);
+	tcase_add_test(tc, refuses_every_prefix);
+	tcase_add_test(tc, survives_every_changed_byte);
 	tcase_add_loop_test(tc, refuses_with_reason_and_place, 0, (int)OG_COUNT(bad));
 	tcase_add_test(tc, refuses_a_nul_byte);
 	tcase_add_test(tc, nests_127_levels);

@@ -1,7 +1,7 @@
 /* Bytes of the log: log objects, format.json, checkpoints, history, keys; and every way to damage them. */
 #include "config.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <stdlib.h>
 
 #include "format/ckpt.h"

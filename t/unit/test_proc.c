@@ -1,7 +1,7 @@
 /* proc/spawn, secrets, held, notify, cpus, cachedir. */
 #include "config.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>

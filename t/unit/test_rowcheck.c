@@ -3,7 +3,7 @@
 #include "schema/rowcheck.h"
 #include "json/value.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #include "schema/catalog.h"
 #include "base/buf.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -362,15 +362,20 @@ START_TEST(accepts)
 }
 END_TEST
 
+/* Of the example's bytes each test takes one in PARTS: a process for each byte would cost more than what it does. */
+#define PARTS 16
+
 START_TEST(refuses_or_accepts_every_prefix)
 {
-	struct og_catalog *c = NULL;
-	struct og_error err = { 0 };
+	for (size_t n = (size_t)_i; n < sizeof(example); n += PARTS) {
+		struct og_catalog *c = NULL;
+		struct og_error err = { 0 };
 
-	if (compile(example, (size_t)_i, &c, &err) == 0)
-		og_catalog_unref(c);
-	else
-		ck_assert_int_eq(err.code, OG_ERR_BAD);
+		if (compile(example, n, &c, &err) == 0)
+			og_catalog_unref(c);
+		else
+			ck_assert_msg(err.code == OG_ERR_BAD, "%zu bytes: %d", n, err.code);
+	}
 }
 END_TEST
 
@@ -381,11 +386,13 @@ START_TEST(survives_every_changed_byte)
 	struct og_error err = { 0 };
 	char text[sizeof(example)];
 
-	for (int byte = 0; byte < 256; byte++) {
+	for (size_t at = (size_t)_i; at < sizeof(example) - 1; at += PARTS) {
 		memcpy(text, example, sizeof(example));
-		text[_i] = (char)byte;
-		if (compile(text, sizeof(example) - 1, &c, &err) == 0)
-			og_catalog_unref(c);
+		for (int byte = 0; byte < 256; byte++) {
+			text[at] = (char)byte;
+			if (compile(text, sizeof(example) - 1, &c, &err) == 0)
+				og_catalog_unref(c);
+		}
 	}
 }
 END_TEST
@@ -471,8 +478,8 @@ int main(void)
 	tcase_add_test(tc, compiles_the_example);
 	tcase_add_test(tc, orders_properties_and_constraints);
 	tcase_add_loop_test(tc, accepts, 0, OG_COUNT(good_sources));
-	tcase_add_loop_test(tc, refuses_or_accepts_every_prefix, 0, sizeof(example));
-	tcase_add_loop_test(tc, survives_every_changed_byte, 0, sizeof(example) - 1);
+	tcase_add_loop_test(tc, refuses_or_accepts_every_prefix, 0, PARTS);
+	tcase_add_loop_test(tc, survives_every_changed_byte, 0, PARTS);
 	tcase_add_test(tc, names_key_columns_in_order);
 	tcase_add_test(tc, reads_bounds);
 	tcase_add_test(tc, inherits_from_interfaces);

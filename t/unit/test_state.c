@@ -1,7 +1,7 @@
 /* S(n): every precondition of every record, and that a batch that is undone leaves nothing. */
 #include "config.h"
 
-#include <check.h>
+#include "t/check.h"
 #include <stdlib.h>
 
 #include "journal/state.h"
