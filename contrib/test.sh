@@ -7,35 +7,46 @@
 # Each step prints how long it took, each suite what its own runner counted. The last line counts programs and scripts over all steps, plus one for each
 # build or release that failed; the exit code is 0 when none failed.
 #
-# What the tests of t/interop read our data with (DuckDB, Arrow, deltalake, Spark; 1.2 GB) is fetched once from PyPI and Maven Central into a cache,
-# t/interop/env.sh; where that fails they are skipped.
+# Each also names the tests that took longest; "CPU" is what they and the children that they waited for used.
 #
-# Options: --quick: the plain build alone, nothing fetched. TEST_DIR=FOLDER: build there and keep it (default: a temporary folder, removed).
+# What the tests of t/interop read our data with (DuckDB, Arrow, deltalake, Spark; 1.2 GB) is fetched once from PyPI and Maven Central into a cache,
+# t/interop/env.sh, while the plain build is compiled; where that fails they are skipped.
+#
+# Options: --quick: the plain build alone, nothing fetched. --long: random tests go on ten times as long, everywhere (OG_TEST_TIME=FACTOR: so many).
+# TEST_DIR=FOLDER: build there and keep it (default: a temporary folder, removed).
 set -u
 
 cd "$(dirname "$0")/.." || exit 1
 src=$PWD
+quick=no
 case "${1:-}" in
-"") quick=no ;;
+"") ;;
 --quick) quick=yes ;;
-*) echo "usage: contrib/test.sh [--quick]" >&2; exit 2 ;;
+--long) export OG_TEST_TIME="${OG_TEST_TIME:-10}" ;;
+*) echo "usage: contrib/test.sh [--quick | --long]" >&2; exit 2 ;;
 esac
 begin=$(date +%s)
 sh contrib/deps.sh --test || exit 1
-if [ $quick = no ]; then
-	sh contrib/deps.sh --interop || echo "t/interop: packages that it needs are missing"
-	for part in readers spark; do
-		sh t/interop/env.sh --fetch $part >/dev/null && echo "t/interop: $part at hand after $(($(date +%s) - begin)) s"
-	done
-fi
+fetch=
 dir=${TEST_DIR:-}
 if [ -z "$dir" ]; then
 	dir=$(mktemp -d "${TMPDIR:-/tmp}/omnigraph-test.XXXXXX") || exit 1
-	trap 'chmod -R u+w "$dir"; rm -rf "$dir"' EXIT
+	trap '[ -z "$fetch" ] || kill "$fetch"; chmod -R u+w "$dir"; rm -rf "$dir"' EXIT
 	trap 'exit 130' INT TERM HUP
 fi
 mkdir -p "$dir"
+if [ $quick = no ]; then
+	# Packages first: two at once would wait for each other's lock.
+	sh contrib/deps.sh --interop || echo "t/interop: packages that it needs are missing"
+	echo "t/interop: fetching what is not in the cache, in the background"
+	for part in readers spark; do
+		sh t/interop/env.sh --fetch $part 2>&1 >/dev/null && echo "t/interop: $part at hand after $(($(date +%s) - begin)) s"
+	done >"$dir/fetch.log" &
+	fetch=$!
+fi
 jobs=$(nproc)
+# Many tests wait, for a disk, a timer, a process that ends.
+tests_at_once=$((jobs + 1))
 passed=0
 failed=0
 skipped=0
@@ -74,6 +85,7 @@ summary() {
 		FAIL | ERROR) grep -v "^$line$" "$1/$test.log" | tail -n 40 | sed 's/^/    | /' ;;
 		esac
 	done
+	slowest "$1"
 	sed -n '/^# TOTAL/,/^# ERROR/p' "$2" | tr -s '\n ' '  '
 	echo
 	p=$(sed -n 's/^# PASS: *//p' "$2" | tail -n 1)
@@ -87,15 +99,30 @@ summary() {
 	[ -n "$p" ] || broken
 }
 
-# suite NAME CONFIGURE-OPTIONS CFLAGS TARGET
+# slowest FOLDER: the tests that took longest, and what all took.
+slowest() {
+	for trs in $(cd "$1" && find t -name '*.trs'); do
+		sed -n "s,^:seconds: ,${trs%.trs} ,p" "$1/$trs"
+	done | sort -k 2 -rn | awk '
+		NR <= 25 { printf "  %5.1f s, CPU %5.1f s  %s\n", $2, $3, $1 }
+		{ cpu += $3; n++ }
+		END { if (n) printf "  CPU %.0f s in all %d\n", cpu, n }'
+}
+
+# suite NAME CONFIGURE-OPTIONS CFLAGS WHAT-TO-BUILD TARGET
 suite() {
 	name=$1
-	echo "== $name: configure $2 CFLAGS='$3', make $4"
+	echo "== $name: configure $2 CFLAGS='$3', make $5"
 	mkdir -p "$dir/$name"
 	cd "$dir/$name" || exit 1
 	# shellcheck disable=SC2086
-	if step "$name-configure" "$src/configure" -q $2 CFLAGS="$3" && step "$name-build" make -j"$jobs" -s all; then
-		step "$name-check" make -j"$jobs" -k "$4"
+	if step "$name-configure" "$src/configure" -q $2 CFLAGS="$3" && step "$name-build" make -j"$jobs" -s "$4"; then
+		if [ -n "$fetch" ]; then
+			wait "$fetch"
+			fetch=
+			cat "$dir/fetch.log"
+		fi
+		step "$name-check" make -j"$tests_at_once" -k "$5"
 		summary "$dir/$name" "$dir/$name-check.log"
 	else
 		broken
@@ -136,10 +163,10 @@ release() {
 }
 
 step autoreconf autoreconf -fi || { echo "0 passed, 1 failed, 0 skipped"; exit 1; }
-suite plain "" "-O2 -g" check
+suite plain "" "-O2 -g" all check
 if [ $quick = no ]; then
-	suite memory "--enable-sanitizers" "-O1 -g1" check-memory
-	suite threads "--enable-sanitizers=thread" "-O1 -g1" check-threads
+	suite memory "--enable-sanitizers" "-O1 -g1" all check-memory
+	suite threads "--enable-sanitizers=thread" "-O1 -g1" lib/libog.a check-threads
 	release
 fi
 echo "== $(took "$begin") s, $checks checks in suites of Check"
