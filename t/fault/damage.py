@@ -249,4 +249,4 @@ def run(test, rng, folder):
 
 
 if __name__ == "__main__":
-    sys.exit(Test("damage", 25).main(run))
+    sys.exit(Test("damage", 14).main(run))

@@ -245,7 +245,7 @@ def run(test, rng, folder):
 
 
 if __name__ == "__main__":
-    t = Test("kill", 20)
+    t = Test("kill", 12)
     t.counts = collections.Counter()
     rc = t.main(run)
     print(dict(t.counts))

@@ -83,7 +83,7 @@ def run(test, rng, folder):
 
 
 if __name__ == "__main__":
-    t = Test("segments", 20)
+    t = Test("segments", 10)
     t.counts = {}
     GRAPH = "%s/segments-%d" % (s3.start("fetching segments from a store that misbehaves"), os.getpid())
     cli("init", GRAPH, "--schema", write_file(os.path.join(t.tmp, "s.pg"), SCHEMA))

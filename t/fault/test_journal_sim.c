@@ -4,7 +4,7 @@
  * hold all that was there before them, refusals are true, and the log at the end says of every operation what its client was told
  * (sim_check.h). When the faults end every host goes on by itself.
  *
- *   test_journal_sim [--runs N] [--seconds S] [--seed S] [--lie N]
+ *   test_journal_sim [--runs N] [--seconds S] [--seed S] [--lie N] (OG_TEST_TIME=FACTOR: so many times the usual seconds)
  *
  * First the test of the test: stores that break their word must be found out. --seed: that history alone, once, unless told how many.
  */
@@ -27,6 +27,7 @@
 #define HOSTS 4
 #define CLIENTS 3
 #define KEYS 8
+#define DEFAULT_SECONDS 14	/* of CPU, times OG_TEST_TIME */
 #define SLACK_US 50000		/* the loop turns in milliseconds */
 
 struct world;
@@ -831,10 +832,19 @@ static uint64_t number(const char *text)
 	return n;
 }
 
+/* The factor that the environment gives. */
+static double test_time(void)
+{
+	const char *s = getenv("OG_TEST_TIME");
+	double f = s ? strtod(s, NULL) : 1;
+
+	return f > 0 && f < 1e6 ? f : 1;
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t runs = UINT64_MAX, seed = first_seed();
-	uint64_t seconds = 25, lie = SIM_HONEST;
+	uint64_t seconds = (uint64_t)(DEFAULT_SECONDS * test_time()), lie = SIM_HONEST;
 	bool one = false, timed = false;
 	struct totals t = { 0 };
 	double start = cpu_seconds();

@@ -1,7 +1,7 @@
 """What the property and fault tests share: options, a temporary folder, servers, the command line, HTTP.
 
 Programs come from the build tree ($builddir, else the current folder). Every process started here is ended
-here; a failure prints the seed that repeats it.
+here; a failure prints the seed that repeats it. OG_TEST_TIME=FACTOR: all go on so many times as long as they would.
 """
 import argparse
 import atexit
@@ -55,10 +55,11 @@ class Test:
     """with Test("name", seconds, runs) as t: options, t.tmp, t.seed; the exit code is main()'s. `more` adds options of its own."""
 
     def __init__(self, name, seconds, runs=10**6, more=None):
+        seconds *= float(os.environ.get("OG_TEST_TIME") or 1)
         p = argparse.ArgumentParser(description=sys.modules["__main__"].__doc__)
         p.add_argument("--seed", type=int, default=None, help="first seed (default: by the clock)")
         p.add_argument("--runs", type=int, default=runs, help="at most so many runs")
-        p.add_argument("--seconds", type=float, default=None, help="no new run after so many (default %g)" % seconds)
+        p.add_argument("--seconds", type=float, default=None, help="no new run after so many (default %g here; OG_TEST_TIME is a factor)" % seconds)
         p.add_argument("--keep", action="store_true", help="leave the temporary folder")
         p.add_argument("--verbose", action="store_true")
         if more:

@@ -317,7 +317,7 @@ def run(test, rng, folder):
 
 if __name__ == "__main__":
     where = sys.argv.pop(1) if len(sys.argv) > 1 and sys.argv[1] in ("dir", "net", "s3") else "dir"
-    t = Test("hosts-" + where, 10 if where == "net" else 20, more=lambda p: p.add_argument("--kills", type=int, help="one run with so many kills"))
+    t = Test("hosts-" + where, 8 if where == "net" else 12, more=lambda p: p.add_argument("--kills", type=int, help="one run with so many kills"))
     if t.options.kills:
         t.options.runs = 1
     t.where, t.counts = where, collections.Counter()

@@ -221,4 +221,4 @@ def run(test, rng, folder):
 
 
 if __name__ == "__main__":
-    sys.exit(Test("mutations", 25).main(run))
+    sys.exit(Test("mutations", 15).main(run))

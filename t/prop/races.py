@@ -335,7 +335,7 @@ def run(test, rng, folder):
 
 
 if __name__ == "__main__":
-    t = Test("races", 25)
+    t = Test("races", 12)
     t.counts = collections.Counter()
     rc = t.main(run)
     print(dict(t.counts))
