@@ -13,8 +13,8 @@ ENV = readers.use("spark")
 os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([
     "--master local[2] --driver-memory 1g --jars", ",".join(glob.glob(ENV + "/jars/*.jar")),
     # A short test: little compiling, few partitions.
-    "--driver-java-options=-XX:TieredStopAtLevel=1 --conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false --conf spark.sql.shuffle.partitions=2",
-    "--conf spark.databricks.delta.snapshotPartitions=1 --conf spark.sql.session.timeZone=America/New_York",
+    "--driver-java-options='-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' --conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false --conf spark.sql.shuffle.partitions=2",
+    "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN --conf spark.databricks.delta.snapshotPartitions=1 --conf spark.sql.session.timeZone=America/New_York",
     "--conf spark.sql.sources.parallelPartitionDiscovery.threshold=100000 --conf spark.log.level=ERROR",
     "--conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension",
     "--conf spark.sql.catalog.spark_catalog=org.apache.spark.sql.delta.catalog.DeltaCatalog pyspark-shell"])
@@ -46,14 +46,14 @@ def read(spark, folder, version):
 
 
 def filters(spark, folder, expected):
-    """Counts below and at every value, those of a column in one job with what they should be."""
+    """Counts up to a value, for two values of each column; delta.py tries them all."""
     t, n = spark.read.format("delta").load(folder), 0
     for column in ("i64", "u32", "u64", "f32", "string", "bool", "date", "datetime"):
         kind = history.THING[column]
         values = [r[column] for r in expected.values() if r[column] is not None]
         of = {"Date": F.date_from_unix_date, "DateTime": F.timestamp_millis}.get(kind, lambda x: x)
         tried = sorted({history.canonical(kind, x) for x in history.VALUES[kind]})
-        for v in (tried[0], tried[len(tried) // 2], tried[-1]):
+        for v in (tried[len(tried) // 2], tried[-1]):
             literal = of(F.lit(str(v) if kind == "U64" else v).cast({"U64": "decimal(20,0)", "Date": "int", "F32": "float", "String": "string", "Bool": "boolean"}.get(kind, "long")))
             got, want = t.where(F.col(column) <= literal).count(), sum(x <= v for x in values)
             check(got == want, "Spark: %s <= %r finds %d rows instead of %d" % (column, v, got, want))
@@ -113,9 +113,9 @@ def write_load(server, halt, rng, wrote):
         halt.wait(0.1)      # Spark is to have its share of the machine
 
 
-def ranks_of(spark, graph, folder, name):
+def ranks_of(spark, graph, folder, name, iterations):
     out = os.path.join(folder, name)
-    pagerank.main([graph, "--edge", "Knows: Person -> Person", "--iterations", "5", "--top", "3", "--output", out])
+    pagerank.main([graph, "--edge", "Knows: Person -> Person", "--iterations", str(iterations), "--top", "3", "--output", out])
     return {r.id: r.rank for r in spark.read.parquet(out).collect()}
 
 
@@ -138,14 +138,14 @@ def page_rank(spark, test, rng, folder):
     writer = threading.Thread(target=write_load, args=(server, halt, rng, wrote))
     writer.start()
     try:
-        busy = ranks_of(spark, graph, folder, "busy")
+        busy = ranks_of(spark, graph, folder, "busy", 2)
     finally:
         halt.set()
         writer.join()
     check(len(wrote) >= 3, "the server wrote %d times only" % len(wrote))
     check(abs(sum(busy.values()) - 1) < 1e-9 and len(busy) >= 100, "ranks under load: %d, sum %r" % (len(busy), sum(busy.values())))
     cli("optimize", graph)
-    want, have = direct(server.export(), 5), ranks_of(spark, graph, folder, "quiet")
+    want, have = direct(server.export(), 3), ranks_of(spark, graph, folder, "quiet", 3)
     check(set(want) == set(have), "persons", sorted(set(want) ^ set(have))[:5])
     off = max(abs(want[i] - have[i]) for i in want)
     check(off < 1e-12, "ranks differ by %g" % off)
