@@ -65,6 +65,7 @@ struct keeping {
 	struct task task;		/* first */
 	void (*done)(void *arg);
 	void *arg;
+	bool waits;			/* until nobody waits for an object: his is the disk, and the processor */
 	struct keeping *next;
 };
 
@@ -169,13 +170,29 @@ static void run_find(struct og_cache_dir *d, struct task *t)
 }
 
 /* What the store has is handed on whatever it is; only what fits is kept. */
+static bool fits_memory(int fd, uint64_t size, const struct og_digest *digest)
+{
+	struct og_error ignored = { 0 };
+	struct og_digest_ctx ctx;
+	struct og_digest have;
+	struct og_slice map;
+
+	if (og_map_file(fd, size, &map, &ignored) < 0)
+		return og_cache_fits(fd, size, digest);
+	og_digest_init(&ctx, digest->kind);
+	og_digest_update(&ctx, map);
+	have = og_digest_final(&ctx);
+	og_unmap(&map);
+	return og_digest_eq(&have, digest);
+}
+
 static void run_keep(struct og_cache_dir *d, struct task *t)
 {
 	if (t->copy) {
 		seal_copy(t);
 		return;
 	}
-	t->verified = og_cache_fits(t->file.fd >= 0 ? t->file.fd : t->fd, t->size, &t->digest);
+	t->verified = t->file.fd >= 0 ? og_cache_fits(t->file.fd, t->size, &t->digest) : fits_memory(t->fd, t->size, &t->digest);
 	if (t->file.fd < 0) {
 		if (og_memfd_seal(t->fd, &t->err) < 0)
 			t->verified = false;	/* then whoever reads it looks for himself */
@@ -320,9 +337,13 @@ static void unlink_flight(struct flight *f)
 	*at = f->next;
 }
 
+static void on_put(struct og_cache *c, struct task *t);
+
 /* To all that wait; each has a descriptor of its own. */
 static void complete(struct flight *f, const struct og_cache_result *res)
 {
+	struct og_cache *c = f->c;
+
 	/* Who asks for it now asks anew. */
 	unlink_flight(f);
 	while (f->waiters) {
@@ -344,6 +365,11 @@ static void complete(struct flight *f, const struct og_cache_result *res)
 		free(w);
 	}
 	flight_free(f);
+	for (struct keeping *k = c->flights ? NULL : c->keepings; k; k = k->next)
+		if (k->waits) {
+			k->waits = false;
+			start_task(c, &k->task, TASK_PUT, on_put);
+		}
 }
 
 static void unmap(void *arg)
@@ -556,7 +582,9 @@ void og_cache_put(struct og_cache *c, const struct og_cache_object *o, struct og
 	k->next = c->keepings;
 	c->keepings = k;
 	c->keeping_bytes += o->size;
-	start_task(c, &k->task, TASK_PUT, on_put);
+	k->waits = c->flights != NULL;
+	if (!k->waits)
+		start_task(c, &k->task, TASK_PUT, on_put);
 }
 
 void og_cache_stats(struct og_cache *c, struct og_cache_stats *out)
