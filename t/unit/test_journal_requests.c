@@ -204,8 +204,58 @@ START_TEST(each_change_is_one_request)
 }
 END_TEST
 
+static struct outcome landed, refused, next;
+static unsigned shown;
+
+/* When the first of three commits is shown: what had the store been asked for, who had been answered? */
+static void on_applied(void *arg, struct og_journal *j, const struct og_journal_event *ev)
+{
+	(void)arg;
+	ck_assert_uint_eq(og_journal_state(j)->seq, ev->object->seq);
+	if (shown++ > 0)
+		return;
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_PUT_ABSENT], 2);
+	ck_assert(!landed.done && !refused.done && !next.done);
+}
+
+/*
+ * On a store of another machine what has waited is put before what has landed is shown: judged on the new state, though, and nobody is told of that before
+ * it is shown.
+ */
+START_TEST(the_next_put_leaves_before_what_landed_is_shown)
+{
+	struct spec s, strict;
+
+	hooks.applied = on_applied;
+	interpose(false);
+	hooks.applied = NULL;
+	memset(&landed, 0, sizeof(landed));
+	refused = next = landed;
+	shown = 0;
+	s = strict = on(a, "main");
+	strict.strict = 1;
+	tally_reset(st);
+	tally_of(st)->keep = OG_STORE_PUT_ABSENT;
+	start(&s, &landed);
+	while (tally_of(st)->kept == 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	start(&strict, &refused);
+	start(&s, &next);
+	tally_let_go(st);
+	run(&landed);
+	run(&refused);
+	run(&next);
+	ck_assert_int_eq(landed.outcome, OG_COMMITTED);
+	ck_assert_int_eq(refused.outcome, OG_CONFLICT);
+	ck_assert_int_eq(next.outcome, OG_COMMITTED);
+	ck_assert_uint_eq(next.seq, landed.seq + 1);
+	ck_assert_uint_eq(shown, 2);
+}
+END_TEST
+
 static void add(TCase *tc)
 {
+	tcase_add_test(tc, the_next_put_leaves_before_what_landed_is_shown);
 	tcase_add_test(tc, a_read_costs_nothing_while_the_bell_is_quiet);
 	tcase_add_test(tc, a_read_costs_one_request_on_a_store_without_pages);
 	tcase_add_test(tc, objects_of_others_cost_two_requests_each_at_most);
