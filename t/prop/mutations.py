@@ -49,7 +49,7 @@ class Run:
         if rc == 0:
             return 200, "", json.loads(out)
         check(rc == 1 and not out, "og-cli %s exits with %d" % (kind, rc), out, err)
-        return 0, err, None
+        return 0, err.replace("\n      ", "\n"), None     # a report indents the further lines of a message
 
     def mutation(self, w, by_cli):
         strict = any(not isinstance(x, model.Insert) for x in w.statements)
