@@ -26,6 +26,7 @@ run() {
 	"$server" stop --dir "$dir/s3"
 }
 
-run repaired
+# With sanitizers stock Ceph alone: what the client does where the store answers as AWS does, others run there (t/prop/s3.py).
+grep -q '^#define OG_SANITIZED' "$builddir/config.h" || run repaired
 run stock --stock
 exit $failed
