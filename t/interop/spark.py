@@ -13,7 +13,7 @@ ENV = readers.use("spark")
 os.environ["PYSPARK_SUBMIT_ARGS"] = " ".join([
     "--master local[2] --driver-memory 1g --jars", ",".join(glob.glob(ENV + "/jars/*.jar")),
     # A short test: little compiling, few partitions.
-    "--driver-java-options='-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' --conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false --conf spark.sql.shuffle.partitions=2",
+    "--driver-java-options='-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' --conf spark.ui.enabled=false --conf spark.ui.showConsoleProgress=false --conf spark.sql.shuffle.partitions=1 --conf spark.sql.adaptive.enabled=false",
     "--conf spark.sql.codegen.wholeStage=false --conf spark.sql.codegen.factoryMode=NO_CODEGEN --conf spark.databricks.delta.snapshotPartitions=1 --conf spark.sql.session.timeZone=America/New_York",
     "--conf spark.sql.sources.parallelPartitionDiscovery.threshold=100000 --conf spark.log.level=ERROR",
     "--conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension",
@@ -67,7 +67,8 @@ def every_type(spark, rng, folder):
     h.write(100)
     n = 0
     for table, name, shown in history.logs(graph):
-        for v in {len(shown) - 1, len(shown) // 2}:
+        # Old versions of one table: delta.py reads all of all.
+        for v in {len(shown) - 1, len(shown) // 2 if name == "node:Thing" else len(shown) - 1}:
             history.compare("Spark, %s at version %d" % (name, v), h.expected[shown[v]][name], read(spark, table, v))
             n += 1
         if name == "node:Thing":
