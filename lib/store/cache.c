@@ -161,8 +161,14 @@ static void run_find(struct og_cache_dir *d, struct task *t)
 {
 	t->verified = og_cache_dir_find(d, &t->digest, t->size, &t->fd);
 	if (t->sealed) {
-		if (t->verified)
-			seal_copy(t);	/* else, or if it came to grief, it is fetched */
+		if (!t->verified)
+			return;
+		seal_copy(t);
+		if (t->fd >= 0 && !t->verified)
+			og_cache_dir_forget(d, &t->digest, t->size);	/* changed since it was compared, and the time tells nothing */
+		/* If the copy came to grief it is fetched. */
+		if (!t->verified)
+			og_fd_close(&t->fd);
 		return;
 	}
 	if (!t->verified && og_cache_dir_create(d, t->size, &t->file, &t->err) < 0)

@@ -239,6 +239,16 @@ static void set_used(int fd)
 		(void)futimens(fd, t);
 }
 
+void og_cache_dir_forget(struct og_cache_dir *d, const struct og_digest *digest, uint64_t size)
+{
+	struct og_digest_text name = og_digest_format(digest);
+
+	if (unlinkat(d->fd, name.s, 0) < 0)
+		return;
+	d->damaged++;
+	d->bytes -= OG_MIN(d->bytes, size);
+}
+
 bool og_cache_dir_find(struct og_cache_dir *d, const struct og_digest *digest, uint64_t size, int *fd)
 {
 	struct og_digest_text name = og_digest_format(digest);
@@ -255,10 +265,7 @@ bool og_cache_dir_find(struct og_cache_dir *d, const struct og_digest *digest, u
 		return true;
 	}
 	og_fd_close(&f);
-	if (unlinkat(d->fd, name.s, 0) == 0) {
-		d->damaged++;
-		d->bytes -= OG_MIN(d->bytes, (uint64_t)st.st_size);
-	}
+	og_cache_dir_forget(d, digest, (uint64_t)st.st_size);
 	return false;
 }
 

@@ -39,6 +39,8 @@ int og_cache_dir_open(struct og_cache_dir *d, const char *path, uint64_t limit, 
 void og_cache_dir_close(struct og_cache_dir *d);
 /* The file of that digest and size, compared; false: there is none (any more). */
 bool og_cache_dir_find(struct og_cache_dir *d, const struct og_digest *digest, uint64_t size, int *fd);
+/* Its content is not what its name says. */
+void og_cache_dir_forget(struct og_cache_dir *d, const struct og_digest *digest, uint64_t size);
 /* A new file with room for size bytes, others deleted for it. OG_ERR_TOO_LARGE: over the limit by itself. */
 int og_cache_dir_create(struct og_cache_dir *d, uint64_t size, struct og_cache_file *f, struct og_error *err) OG_MUST_CHECK;
 /* It is whole and has that digest: gets its name. *fd: to read it, also when it does not get its name. Nothing is left in f. */

@@ -245,6 +245,199 @@ static unsigned files_there(void)
 
 /* ---- tests ---- */
 
+/* ---- what is to be mapped, by its fast digest ---- */
+
+static struct og_cache_object mapped(unsigned i, char key[8])
+{
+	struct og_hash128 h = og_hash128(og_slice(content[i], SIZE));
+
+	snprintf(key, 8, "%u", i);
+	return (struct og_cache_object){ .key = key, .digest = og_digest_of_hash128(&h), .size = SIZE, .sealed = true };
+}
+
+static void ask_mapped(struct og_cache *c, unsigned i, struct got *g)
+{
+	char key[8];
+	struct og_cache_object o = mapped(i, key);
+
+	*g = (struct got){ .fd = -1 };
+	og_cache_get(c, &o, on_got, g);
+	ck_assert(!g->done);
+}
+
+static void check_mapped(struct got *g, unsigned i)
+{
+	uint64_t size;
+
+	wait_for(&g->done);
+	ck_assert_int_eq(g->code, 0);
+	ck_assert_msg(og_memfd_check(g->fd, &size, &err) == 0, "%s", err.message);
+	ck_assert_uint_eq(size, SIZE);
+	check_got(g, i);
+}
+
+static unsigned gets_mapped(struct og_cache *c, unsigned i)
+{
+	uint64_t before = fake.store.requests[OG_STORE_GET];
+	struct got g;
+
+	ask_mapped(c, i, &g);
+	check_mapped(&g, i);
+	return (unsigned)(fake.store.requests[OG_STORE_GET] - before);
+}
+
+static const char *path_of_mapped(unsigned i)
+{
+	static char path[200];
+	struct og_hash128 h = og_hash128(og_slice(content[i], SIZE));
+
+	snprintf(path, sizeof(path), "%s/%s", dir, og_hash128_format(&h).s);
+	return path;
+}
+
+/* Tasks of the thread follow each other: when a later one is done, what was to be kept is. */
+static void settle(void)
+{
+	struct got g;
+
+	fake.code = OG_ERR_NOT_FOUND;
+	ask_mapped(cache, OBJECTS - 1, &g);
+	wait_for(&g.done);
+	fake.code = 0;
+}
+
+START_TEST(what_is_mapped_is_a_sealed_copy)
+{
+	struct stat st;
+
+	ck_assert_uint_eq(gets_mapped(cache, 1), 1);
+	settle();
+	ck_assert_int_eq(stat(path_of_mapped(1), &st), 0);
+	ck_assert_uint_eq(st.st_size, SIZE);
+	ck_assert_uint_eq(gets_mapped(cache, 1), 0);
+	reopen(OG_CACHE_BY_MACHINE);
+	ck_assert_uint_eq(gets_mapped(cache, 1), 0);
+	ck_assert_uint_eq(files_there(), 1);
+	/* By its other digest it is another object. */
+	ck_assert_uint_eq(gets(cache, 1), 1);
+	ck_assert_uint_eq(files_there(), 2);
+	og_cache_stats(cache, &stats);
+	ck_assert_uint_eq(stats.bytes, 2 * SIZE);
+	ck_assert_uint_eq(stats.hits, 1);
+	ck_assert_uint_eq(stats.misses, 1);
+	/* Without a folder. */
+	og_cache_free(cache);
+	cache = open_cache(NULL, 0);
+	ck_assert_uint_eq(gets_mapped(cache, 1), 1);
+	ck_assert_uint_eq(gets_mapped(cache, 1), 1);
+}
+END_TEST
+
+/* At rest; known to this process; and known, with nothing that tells of the change. */
+START_TEST(what_is_mapped_is_compared_each_time)
+{
+	static const struct timespec then[2] = { { 1, 0 }, { 1, 0 } };
+	int fd;
+
+	ck_assert_uint_eq(gets_mapped(cache, 1), 1);
+	settle();
+	ck_assert_int_eq(utimensat(AT_FDCWD, path_of_mapped(1), then, 0), 0);
+	ck_assert_uint_eq(gets_mapped(cache, 1), 0);
+	fd = open(path_of_mapped(1), O_RDWR | O_CLOEXEC);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(pwrite(fd, "\x55", 1, SIZE / 2), 1);
+	close(fd);
+	if (_i == 2)
+		ck_assert_int_eq(utimensat(AT_FDCWD, path_of_mapped(1), then, 0), 0);
+	if (_i == 0)
+		reopen(OG_CACHE_BY_MACHINE);
+	ck_assert_uint_eq(gets_mapped(cache, 1), 1);
+	settle();
+	og_cache_stats(cache, &stats);
+	ck_assert_uint_eq(stats.damaged, 1);
+	ck_assert_uint_eq(gets_mapped(cache, 1), 0);
+}
+END_TEST
+
+START_TEST(what_is_mapped_counts_and_goes_like_the_rest)
+{
+	uint64_t limit = 4 * SIZE + SIZE / 2;
+	unsigned files;
+
+	reopen(limit);
+	for (unsigned i = 0; i + 1 < OBJECTS; i++) {
+		ck_assert_uint_eq(i % 2 ? gets(cache, i) : gets_mapped(cache, i), 1);
+		settle();
+		ck_assert_uint_le(bytes_there(&files), limit);
+		ck_assert_uint_ge(files, OG_MIN(i + 1, 3u));
+	}
+	og_cache_stats(cache, &stats);
+	ck_assert_uint_eq(stats.evicted, OBJECTS - 1 - files);
+	ck_assert_uint_eq(stats.bytes, files * SIZE);
+	ck_assert_uint_eq(gets_mapped(cache, 10), 0);
+	ck_assert_uint_eq(gets_mapped(cache, 0), 1);
+}
+END_TEST
+
+/* local: a directory, whose files may be changed under whoever maps them. */
+START_TEST(what_the_store_has_instead_is_told_to_who_maps_it)
+{
+	struct got g;
+
+	fake.store.local = _i;
+	og_cache_free(cache);
+	cache = open_cache(dir, OG_CACHE_BY_MACHINE);
+	ck_assert_uint_eq(gets_mapped(cache, 1), 1);
+	ck_assert_uint_eq(gets_mapped(cache, 1), _i);	/* a local one is asked again */
+	ck_assert_uint_eq(files_there(), !_i);
+	fake.code = OG_ERR_NOT_FOUND;
+	ask_mapped(cache, 2, &g);
+	wait_for(&g.done);
+	ck_assert_int_eq(g.code, OG_ERR_NOT_FOUND);
+	fake.code = 0;
+	/* Another byte; another length, which the caller sees. */
+	fake.spoiled = true;
+	ask_mapped(cache, 2, &g);
+	wait_for(&g.done);
+	ck_assert_int_eq(g.code, 0);
+	ck_assert(!g.verified);
+	og_fd_close(&g.fd);
+	fake.spoiled = false;
+	for (int more = -1; more <= 0; more++) {
+		fake.len = SIZE + (size_t)more;
+		ask_mapped(cache, 2, &g);
+		wait_for(&g.done);
+		ck_assert_int_eq(g.code, 0);
+		ck_assert_uint_eq(g.size, fake.len);
+		ck_assert_int_eq(g.verified, more == 0);
+		og_fd_close(&g.fd);
+	}
+}
+END_TEST
+
+START_TEST(who_maps_and_who_reads)
+{
+	uint64_t before;
+	struct got g[4];
+
+	fake.store.local = _i;
+	og_cache_free(cache);
+	cache = open_cache(dir, OG_CACHE_BY_MACHINE);
+	before = fake.store.requests[OG_STORE_GET];
+	for (int i = 0; i < 3; i++)
+		ask_mapped(cache, 1, &g[i]);
+	for (int i = 0; i < 3; i++)
+		check_mapped(&g[i], 1);
+	ck_assert_uint_eq(fake.store.requests[OG_STORE_GET] - before, 1);
+	ask_mapped(cache, 3, &g[3]);
+	og_cache_free(cache);	/* in the middle */
+	cache = NULL;
+	ck_assert(!g[3].done);
+}
+END_TEST
+
+/* ---- what is read ---- */
+
 START_TEST(what_was_fetched_is_there_also_after_a_restart)
 {
 	struct stat st;
@@ -400,6 +593,7 @@ START_TEST(left_overs_go_and_nothing_else)
 	close(make_file(".tmp.dead"));
 	close(make_file("README"));
 	close(make_file("0123456789abcdef"));
+	close(make_file("0123456789ABCDEF0123456789ABCDEF"));
 	reopen(2 * SIZE);
 	for (unsigned i = 0; i < 5; i++)
 		ck_assert_uint_eq(gets(cache, i), 1);
@@ -410,6 +604,8 @@ START_TEST(left_overs_go_and_nothing_else)
 	snprintf(path, sizeof(path), "%s/README", dir);
 	ck_assert_int_eq(access(path, F_OK), 0);
 	snprintf(path, sizeof(path), "%s/0123456789abcdef", dir);
+	ck_assert_int_eq(access(path, F_OK), 0);
+	snprintf(path, sizeof(path), "%s/0123456789ABCDEF0123456789ABCDEF", dir);
 	ck_assert_int_eq(access(path, F_OK), 0);
 	close(live);
 }
@@ -594,6 +790,11 @@ static void add(TCase *tc)
 	tcase_add_test(tc, what_the_store_says_is_handed_on);
 	tcase_add_test(tc, what_was_put_is_not_fetched);
 	tcase_add_test(tc, an_end_in_the_middle);
+	tcase_add_test(tc, what_is_mapped_is_a_sealed_copy);
+	tcase_add_loop_test(tc, what_is_mapped_is_compared_each_time, 0, 3);
+	tcase_add_test(tc, what_is_mapped_counts_and_goes_like_the_rest);
+	tcase_add_loop_test(tc, what_the_store_has_instead_is_told_to_who_maps_it, 0, 2);
+	tcase_add_loop_test(tc, who_maps_and_who_reads, 0, 2);
 }
 
 int main(void)
