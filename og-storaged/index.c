@@ -50,8 +50,8 @@ const struct og_index *index_find(struct storaged *sd, const struct og_wire_imag
 		const struct og_index *x = &s->index[i];
 
 		if (x->type == k->type_id && (unsigned)x->kind == k->what && x->prop == k->prop_id && x->part == k->part &&
-		    same_hash(&x->content, &k->content) && same_hash(&x->src, &k->src) && same_hash(&x->dst, &k->dst))
-			return is_bad(sd, &x->id) ? NULL : x;
+		    same_hash(&x->content, &k->content) && same_hash(&x->src, &k->src) && same_hash(&x->dst, &k->dst) && !is_bad(sd, &x->id))
+			return x;
 	}
 	return NULL;
 }
@@ -81,6 +81,7 @@ static void on_fetched(void *arg, struct og_cache_result *res)
 	struct fetch *f = arg;
 	struct storaged *sd = f->sd;
 	struct og_error err = { 0 };
+	struct image *i;
 	uint64_t size;
 
 	if (res->code < 0)
@@ -95,7 +96,10 @@ static void on_fetched(void *arg, struct og_cache_result *res)
 		sd->index_gets++;
 		image_built(sd, &f->key, res->fd, f->bytes, &f->hash);
 		res->fd = -1;
-		image_find(sd, &f->key)->kept = true;
+		/* Who asked for it may be gone, and it with them if room was short. */
+		i = image_find(sd, &f->key);
+		if (i)
+			i->kept = true;
 	}
 	free(f);
 	jobs_run(sd);
@@ -178,11 +182,12 @@ static bool is_small_column(const struct image *i, const struct og_table *t)
 	return i->item.bytes <= COLUMN_BYTES_MORE + rows * COLUMN_BYTES;
 }
 
-static bool is_worth(const struct named *n, const struct image *i)
+static bool is_worth(struct storaged *sd, const struct named *n, const struct image *i)
 {
 	const struct og_table *t;
 
-	if (i->fd < 0 || i->kept || !is_of(n, i->key.type_id, &i->key.content, &i->key.src, &i->key.dst))
+	/* One that was given up and came back does not know that it lies there. */
+	if (i->fd < 0 || i->kept || index_find(sd, &i->key) || !is_of(n, i->key.type_id, &i->key.content, &i->key.src, &i->key.dst))
 		return false;
 	t = table_of(n, &i->key.content);
 	return stack_bytes(t) >= ROWS_BYTES_MIN && (i->key.what != IMG_COL || is_small_column(i, t));
@@ -201,7 +206,7 @@ struct indexing {
 };
 
 struct put {
-	struct indexing *x;		/* NULL: nobody waits any more */
+	struct indexing *x;
 	struct og_index entry;
 	int fd;				/* own */
 	struct put *next;
@@ -333,7 +338,7 @@ void index_keep(void *arg, struct og_journal *j, const struct og_branch *main, b
 	}
 	sd->indexing = x;
 	for (struct image *i = sd->image_list; i; i = i->next)
-		if (is_worth(&n, i))
+		if (is_worth(sd, &n, i))
 			add_put(x, i);
 	free(n.keys);
 	go_on(x);
@@ -364,9 +369,11 @@ static void on_quiet(evutil_socket_t fd, short what, void *arg)
 	if (!sd->journal || og_journal_status(sd->journal) != OG_JOURNAL_WRITABLE || !named_init(&n, og_state_main(og_journal_state(sd->journal))))
 		return;
 	for (struct image *i = sd->image_list; i && !worth; i = i->next)
-		worth = is_worth(&n, i);
+		worth = is_worth(sd, &n, i);
 	free(n.keys);
-	if (worth && !sd->indexing)
+	if (worth && sd->indexing)
+		index_soon(sd);		/* too late for the one under way */
+	else if (worth)
 		og_journal_checkpoint(sd->journal, false, on_index_done, sd);
 }
 

@@ -65,10 +65,10 @@ static bool read_kind(struct og_slice text, enum og_index_kind *out)
 
 bool og_index_read(struct og_fields *f, const struct og_json *j, struct og_index *out)
 {
-	struct og_slice kind = og_field_string(f, j, "kind");
 	struct og_index x = { 0 };
 
-	if (og_field_u32(f, j, "format") != OG_INDEX_FORMAT || f->failed || !read_kind(kind, &x.kind))
+	/* Of an entry that is not for us only as much is read as tells that. */
+	if (og_field_u32(f, j, "format") != OG_INDEX_FORMAT || !read_kind(og_field_string(f, j, "kind"), &x.kind) || f->failed)
 		return false;
 	x.id = og_field_ulid(f, j, "id");
 	x.type = og_field_u32(f, j, "type");
@@ -78,6 +78,8 @@ bool og_index_read(struct og_fields *f, const struct og_json *j, struct og_index
 	x.src = read_hash(f, j, "src");
 	x.dst = read_hash(f, j, "dst");
 	x.bytes = og_field_u64(f, j, "bytes");
+	if (!f->failed && (x.bytes == 0 || x.bytes > OG_INDEX_BYTES_MAX))
+		og_field_fault(f, "an index object of %llu bytes", (unsigned long long)x.bytes);
 	(void)og_field_string(f, j, "xxh128");
 	x.hash = read_hash(f, j, "xxh128");
 	*out = x;

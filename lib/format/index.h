@@ -17,6 +17,8 @@
 
 /* Changes with the layout of images and with the way in which contents are named. */
 #define OG_INDEX_FORMAT 1u
+/* What is said to be larger is damage; sums of sizes do not wrap. */
+#define OG_INDEX_BYTES_MAX (UINT64_C(1) << 40)
 
 /* Numbers as in image/image.h. */
 enum og_index_kind { OG_INDEX_IDS = 1, OG_INDEX_IDX = 2, OG_INDEX_COL = 3, OG_INDEX_ADJ = 4 };
@@ -27,7 +29,7 @@ struct og_index {
 	uint32_t type;
 	uint32_t prop, part;
 	struct og_hash128 content, src, dst;	/* zero: none */
-	uint64_t bytes;
+	uint64_t bytes;				/* 1 to OG_INDEX_BYTES_MAX */
 	struct og_hash128 hash;			/* of the object */
 };
 

@@ -175,7 +175,6 @@ static void run_find(struct og_cache_dir *d, struct task *t)
 		t->file.fd = -1;	/* it comes in memory */
 }
 
-/* What the store has is handed on whatever it is; only what fits is kept. */
 static bool fits_memory(int fd, uint64_t size, const struct og_digest *digest)
 {
 	struct og_error ignored = { 0 };
@@ -192,6 +191,7 @@ static bool fits_memory(int fd, uint64_t size, const struct og_digest *digest)
 	return og_digest_eq(&have, digest);
 }
 
+/* What the store has is handed on whatever it is; only what fits is kept. */
 static void run_keep(struct og_cache_dir *d, struct task *t)
 {
 	if (t->copy) {

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include "t/check.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "format/ckpt.h"
@@ -428,6 +429,140 @@ START_TEST(checkpoint_round_trip_and_damage)
 }
 END_TEST
 
+static const struct og_index index_sample[] = {
+	{ .kind = OG_INDEX_ADJ, .type = 7, .content = { 1, 2 }, .src = { 3, 4 }, .dst = { 5, 0 }, .bytes = 4096, .hash = { 6, 7 } },
+	{ .kind = OG_INDEX_COL, .type = 1, .prop = 3, .part = 2, .content = { 0, 9 }, .bytes = 1, .hash = { UINT64_MAX, 1 } },
+	{ .kind = OG_INDEX_IDS, .type = UINT32_MAX, .content = { 8, 8 }, .bytes = (uint64_t)1 << 40, .hash = { 0, 0 } },
+	{ .kind = OG_INDEX_IDX, .type = 2, .content = { 8, 8 }, .bytes = 77, .hash = { 1, 1 } },
+};
+
+/* One of no branches. */
+static struct og_ckpt bare_ckpt(void)
+{
+	static struct og_ckpt_schema schema = { .text = OG_SLICE("text") };
+
+	schema.commit = ulid();
+	schema.digest = og_sha256(schema.text);
+	return (struct og_ckpt){ .graph = ulid(), .seq = 9, .host = ulid(), .object = ulid(), .at_us = 1, .min_reader = 1, .min_writer = 1,
+				 .schemas = &schema, .nschemas = 1 };
+}
+
+/* A checkpoint with this array, as text; NULL: without one. */
+static int decode_index(const char *array, struct og_ckpt *back)
+{
+	struct og_ckpt c = bare_ckpt();
+	static const char empty[] = ",\"index\":[]";
+	struct og_buf b = { 0 }, framed = { 0 };
+	struct og_sha256 digest;
+	char *at;
+	int rc;
+
+	ck_assert_int_eq(og_ckpt_encode(&c, &b, &err), 0);
+	at = memmem(b.data, b.len, empty, strlen(empty));
+	ck_assert_ptr_nonnull(at);
+	og_buf_append(&framed, b.data + OG_FRAME_SIZE, (size_t)(at - b.data) - OG_FRAME_SIZE);
+	if (array)
+		og_buf_printf(&framed, ",\"index\":%s", array);
+	og_buf_append(&framed, at + strlen(empty), b.len - (size_t)(at - b.data) - strlen(empty));
+	og_buf_clear(&b);
+	ck_assert(og_buf_reserve(&b, OG_FRAME_SIZE));
+	og_frame_encode(b.data, "OGCKP1\r\n", og_buf_view(&framed), OG_FRAME_SIZE + framed.len, &digest);
+	b.len = OG_FRAME_SIZE;
+	og_buf_slice(&b, og_buf_view(&framed));
+	rc = og_ckpt_decode(&arena, og_buf_view(&b), back, &err);
+	og_buf_fini(&framed);
+	og_buf_fini(&b);
+	return rc;
+}
+
+START_TEST(index_entries_of_a_checkpoint)
+{
+	struct og_index x[OG_COUNT(index_sample)];
+	struct og_ckpt c = bare_ckpt(), back;
+	struct og_buf b = { 0 };
+
+	memcpy(x, index_sample, sizeof(x));
+	c.index = x;
+	c.nindex = OG_COUNT(x);
+	for (size_t i = 0; i < OG_COUNT(x); i++)
+		x[i].id = ulid();
+	ck_assert_int_eq(og_ckpt_encode(&c, &b, &err), 0);
+	ck_assert_msg(og_ckpt_decode(&arena, og_buf_view(&b), &back, &err) == 0, "%s", err.message);
+	ck_assert_uint_eq(back.nindex, OG_COUNT(x));
+	for (size_t i = 0; i < OG_COUNT(x); i++) {
+		const struct og_index *y = &back.index[i];
+		char want[100];
+
+		ck_assert_int_eq(og_ulid_cmp(&x[i].id, &y->id), 0);
+		ck_assert(x[i].kind == y->kind && x[i].type == y->type && x[i].prop == y->prop && x[i].part == y->part && x[i].bytes == y->bytes);
+		ck_assert(og_hash128_eq(&x[i].content, &y->content) && og_hash128_eq(&x[i].src, &y->src) && og_hash128_eq(&x[i].dst, &y->dst));
+		ck_assert(og_hash128_eq(&x[i].hash, &y->hash));
+		snprintf(want, sizeof(want), "index/%u/%s.%s", y->type, og_ulid_format(&y->id).s,
+			 (const char *const[]){ "", "ids", "idx", "col", "adj" }[y->kind]);
+		ck_assert_str_eq(og_key_index(y).s, want);
+	}
+	og_buf_fini(&b);
+}
+END_TEST
+
+#define ENTRY(id, kind, rest, content, format, bytes, hash) \
+	"{\"id\":" id ",\"kind\":" kind rest ",\"content\":" content ",\"format\":" format ",\"bytes\":" bytes ",\"xxh128\":" hash "}"
+#define ID "\"01J00000000000000000000001\""
+#define NUMBERS ",\"type\":1,\"prop\":0,\"part\":0"
+#define HASH "\"0123456789abcdef00000000000000f0\""
+#define GOOD ENTRY(ID, "\"ids\"", NUMBERS, HASH, "1", "5", HASH)
+
+/* Nothing depends on them, so what another program has written is no damage. */
+START_TEST(index_entries_that_are_not_ours)
+{
+	struct og_ckpt back;
+
+	ck_assert_msg(decode_index(NULL, &back) == 0, "%s", err.message);
+	ck_assert_uint_eq(back.nindex, 0);
+	ck_assert_int_eq(decode_index("[]", &back), 0);
+	ck_assert_uint_eq(back.nindex, 0);
+	ck_assert_msg(decode_index("[" GOOD "," ENTRY(ID, "\"ids\"", "", "7", "2", "\"many\"", "null") "," ENTRY(
+			      ID, "\"text\"", NUMBERS, HASH, "1", "5", HASH) "," GOOD "]", &back) == 0, "%s", err.message);
+	ck_assert_uint_eq(back.nindex, 2);
+	ck_assert_uint_eq(back.index[0].bytes, 5);
+	ck_assert_uint_eq(back.index[1].bytes, 5);
+	ck_assert_uint_eq(back.index[1].hash.hi, 0x0123456789abcdef);
+	/* Members that a later program adds. */
+	ck_assert_int_eq(decode_index("[" ENTRY(ID, "\"col\"", NUMBERS ",\"new\":{}", HASH, "1", "5", HASH) "]", &back), 0);
+	ck_assert_uint_eq(back.nindex, 1);
+}
+END_TEST
+
+static const char *const bad_index[] = {
+	"{}", "7", "null", "\"\"", "[7]", "[null]", "[[]]", "[{}]",
+	"[" ENTRY("7", "\"ids\"", NUMBERS, HASH, "1", "5", HASH) "]",
+	"[" ENTRY("\"01J\"", "\"ids\"", NUMBERS, HASH, "1", "5", HASH) "]",
+	"[" ENTRY(ID, "1", NUMBERS, HASH, "1", "5", HASH) "]",
+	"[" ENTRY(ID, "\"ids\"", ",\"type\":1,\"prop\":0", HASH, "1", "5", HASH) "]",
+	"[" ENTRY(ID, "\"ids\"", ",\"type\":4294967296,\"prop\":0,\"part\":0", HASH, "1", "5", HASH) "]",
+	"[" ENTRY(ID, "\"ids\"", ",\"type\":-1,\"prop\":0,\"part\":0", HASH, "1", "5", HASH) "]",
+	"[" ENTRY(ID, "\"ids\"", NUMBERS, "\"0123\"", "1", "5", HASH) "]",
+	"[" ENTRY(ID, "\"ids\"", NUMBERS, "\"0123456789ABCDEF00000000000000f0\"", "1", "5", HASH) "]",
+	"[" ENTRY(ID, "\"ids\"", NUMBERS, "7", "1", "5", HASH) "]",
+	"[" ENTRY(ID, "\"ids\"", NUMBERS, HASH, "\"1\"", "5", HASH) "]",
+	"[" ENTRY(ID, "\"ids\"", NUMBERS, HASH, "1", "-5", HASH) "]",
+	"[" ENTRY(ID, "\"ids\"", NUMBERS, HASH, "1", "0", HASH) "]",
+	"[" ENTRY(ID, "\"ids\"", NUMBERS, HASH, "1", "18446744073709551615", HASH) "]",
+	"[" ENTRY(ID, "\"ids\"", NUMBERS, HASH, "1", "5", "null") "]",
+	"[" ENTRY(ID, "\"ids\"", NUMBERS, HASH, "1", "5", "\"0123\"") "]",
+	"[{\"id\":" ID ",\"kind\":\"ids\"" NUMBERS ",\"format\":1,\"bytes\":5}]",
+	"[" GOOD ",7]",
+};
+
+START_TEST(index_entries_that_are_damaged)
+{
+	struct og_ckpt back = { .seq = 77 };
+
+	ck_assert_msg(decode_index(bad_index[_i], &back) == OG_ERR_CORRUPT, "%s: %s", bad_index[_i], err.message);
+	ck_assert_uint_eq(back.seq, 77);
+}
+END_TEST
+
 START_TEST(history_round_trip)
 {
 	struct og_placed_record recs[3] = { { .seq = 1 }, { .seq = 2, .index = 5 }, { .seq = 3 } };
@@ -509,6 +644,9 @@ int main(void)
 	tcase_add_test(tc, keys_of_objects);
 	tcase_add_test(tc, genesis_round_trip_and_damage);
 	tcase_add_test(tc, checkpoint_round_trip_and_damage);
+	tcase_add_test(tc, index_entries_of_a_checkpoint);
+	tcase_add_test(tc, index_entries_that_are_not_ours);
+	tcase_add_loop_test(tc, index_entries_that_are_damaged, 0, OG_COUNT(bad_index));
 	tcase_add_test(tc, history_round_trip);
 	tcase_add_test(tc, key_lists);
 	suite_add_tcase(s, tc);
