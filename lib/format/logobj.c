@@ -65,6 +65,14 @@ static void write_header(struct og_json_writer *w, const struct og_logobj *o)
 	og_member_ulid(w, "object", &o->object);
 	og_member_ulid(w, "host", &o->host);
 	og_json_member_i64(w, "at", o->at_us);
+	if (o->making)
+		og_json_member_bool(w, "making", true);
+	if (o->made.seq) {
+		og_json_member_object(w, "made");
+		og_json_member_u64(w, "seq", o->made.seq);
+		og_member_ulid(w, "id", &o->made.id);
+		og_json_end_object(w);
+	}
 	og_json_member_array(w, "bodies");
 	for (size_t i = 0; i < o->nbodies; i++) {
 		og_json_begin_object(w);
@@ -179,6 +187,13 @@ static int read_header(struct og_arena *a, const struct og_json *j, size_t heade
 	o->object = og_field_ulid(&f, j, "object");
 	o->host = og_field_ulid(&f, j, "host");
 	o->at_us = og_field_i64(&f, j, "at");
+	o->making = og_field_flag(&f, j, "making");
+	if (og_json_get(j, "made")) {
+		const struct og_json *made = og_field_object(&f, j, "made");
+
+		o->made.seq = og_field_u64(&f, made, "seq");
+		o->made.id = og_field_ulid(&f, made, "id");
+	}
 	read_bodies(&f, j, OG_FRAME_SIZE + header_len, o);
 	return f.failed ? f.err->code : read_records(&f, j, o);
 }

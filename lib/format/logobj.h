@@ -8,7 +8,8 @@
  *   16  8   length of the object as first written, at most 64 MiB
  *   24  8   0
  *   32  32  SHA-256 of the header: the digest of this object, `prev` of the next
- *   64  H   header, JSON in UTF-8: graph, seq, prev, object, host, at, bodies:[{off,len,sha256}], records:[...]
+ *   64  H   header, JSON in UTF-8: graph, seq, prev, object, host, at, making (true or left out), made:{seq,id} (or left out),
+ *           bodies:[{off,len,sha256}], records:[...]
  *   64+H    bodies, back to back, `off` counted from here; nothing after the last
  * Trust:   bytes come from the store; every length is checked, in the order magic, lengths, digest, then what the header says.
  *          A body's own digest is checked by og_logobj_body, before use.
@@ -50,6 +51,9 @@ struct og_logobj {
 	struct og_ulid object;
 	struct og_ulid host;
 	int64_t at_us;
+	/* Advice to the other hosts; nothing depends on it. */
+	bool making;			/* a checkpoint was being made when this was written */
+	struct og_ckpt_name made;	/* one that its writer has put since it last said so; seq 0: none */
 	struct og_log_body *bodies;
 	size_t nbodies;
 	struct og_record *records;

@@ -419,6 +419,7 @@ static int encode(struct og_journal *j, struct draft *d, struct og_jn_batch *b, 
 	o->host = j->host;
 	o->at_us = og_now_us();
 	o->nbodies = d->nparts;
+	og_jn_ckpt_say(j, o);
 	rc = og_logobj_encode(&d->object->arena, o, d->parts, &b->bytes, err);
 	if (rc < 0)
 		return rc;
@@ -459,7 +460,7 @@ static bool may_start(struct og_journal *j, uint64_t now)
 		og_jn_timer(j, until);
 		return false;
 	}
-	if (j->ckpt && j->state->seq - j->ckpt_seq >= OG_JN_TAIL_WAIT) {
+	if ((j->ckpt || og_jn_ckpt_at_work(j)) && j->state->seq - j->ckpt_seq >= OG_JN_TAIL_WAIT) {
 		if (!j->ckpt_wait_us)
 			j->ckpt_wait_us = now + CKPT_WAIT_US;
 		if (now < j->ckpt_wait_us) {
@@ -719,7 +720,8 @@ void og_jn_won(struct og_journal *j, uint64_t vacant)
 	answer_landed(j, &b->ops, o);
 	og_jn_batch_free(b);
 	og_jn_send_answers(j);
-	og_jn_after_object(j, true);
+	og_jn_ckpt_said(j, &o->obj);
+	og_jn_after_object(j);
 	og_jn_wake(j);
 }
 

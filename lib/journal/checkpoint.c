@@ -136,12 +136,9 @@ static void on_ckpt_put(void *arg, struct og_store_result *res)
 		else
 			ckpt_end(k, res->err);
 	} else if (j) {
-		if (k->seq > j->ckpt_seq) {
-			j->ckpt_seq = k->seq;
-			j->ckpt_id = k->id;
-		}
+		j->ckpt_told = (struct og_ckpt_name){ k->seq, k->id };
+		og_jn_ckpt_known(j, &j->ckpt_told);
 		j->stats.checkpoints++;
-		og_jn_trim_tail(j);
 		ckpt_done(k);
 	}
 	ckpt_unref(k);
@@ -469,15 +466,9 @@ void og_journal_checkpoint(struct og_journal *j, bool full, og_journal_done cb, 
 	args[k->ncbs++] = arg;
 }
 
-void og_jn_after_object(struct og_journal *j, bool ours)
+void og_jn_ckpt_start(struct og_journal *j)
 {
-	uint64_t tail = j->state->seq - j->ckpt_seq;
-
-	og_jn_trim_tail(j);
-	if (j->opening || j->ckpt || j->status != OG_JOURNAL_WRITABLE || j->state->seq < j->ckpt_due)
-		return;
-	if (tail >= (ours ? j->checkpoint_tail : OG_MAX(OG_JN_TAIL_OTHERS, j->checkpoint_tail)))
-		(void)ckpt_new(j, false);
+	(void)ckpt_new(j, false);
 }
 
 void og_jn_trim_tail(struct og_journal *j)

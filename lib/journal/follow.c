@@ -385,7 +385,8 @@ static bool take_found(struct og_journal *j, struct og_buf *bytes)
 	og_jn_show(j, o, false);
 	if (j->batch)
 		og_jn_lost(j);
-	og_jn_after_object(j, false);
+	og_jn_ckpt_heed(j, &o->obj);
+	og_jn_after_object(j);
 	return j->status != OG_JOURNAL_ENDED;
 }
 

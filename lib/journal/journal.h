@@ -270,6 +270,7 @@ void og_journal_verify(const struct og_journal_config *config, og_verify_fault f
 struct og_journal_stats {
 	uint64_t commits, objects_put, objects_followed, lost_rounds, readbacks, confirms, confirm_gets;
 	uint64_t checkpoints, checkpoints_failed;
+	uint64_t checkpoints_taken;	/* of other hosts, whose layers are used here since */
 	uint64_t queued;	/* operations waiting now */
 	uint64_t tail;		/* objects since the checkpoint that an opener would take */
 };

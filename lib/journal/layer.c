@@ -301,3 +301,62 @@ int og_state_relayer(struct og_state *s, struct og_layer *old, struct og_layer *
 	/* What was replaced so far is as good as what was not: content is equal. */
 	return failed ? og_error_nomem(err) : 0;
 }
+
+/* ---- another's layers ---- */
+
+static uint64_t depth_of(const struct og_state *s, uint32_t type)
+{
+	uint64_t depth = 0;
+
+	for (size_t i = 0; i < s->nbranches; i++) {
+		const struct og_table *t = s->branches[i]->live ? og_branch_table(s->branches[i], type) : NULL;
+
+		depth += t && t->top ? t->top->depth : 0;
+	}
+	return depth;
+}
+
+/* Of those types; `theirs` is the same value of the branch. */
+static int take_stacks(struct og_state *s, size_t at, const struct og_branch *theirs, const uint32_t *types, size_t ntypes, struct og_error *err)
+{
+	struct og_branch *c = og_branch_copy(s->branches[at]);
+
+	if (!c)
+		return og_error_nomem(err);
+	for (size_t i = 0; i < ntypes; i++) {
+		const struct og_table *from = og_branch_table(theirs, types[i]);
+		struct og_table *to = (struct og_table *)(uintptr_t)og_branch_table(c, types[i]);
+		struct og_layer *old = to ? to->top : NULL;
+
+		/* Who made the layers says whose content they are; a table that differs is not theirs to replace. */
+		if (!from || !to || from->version != to->version || from->rows != to->rows)
+			continue;
+		to->top = from->top ? og_layer_ref(from->top) : NULL;
+		og_layer_unref(old);
+	}
+	og_branch_unref(s->branches[at]);
+	s->branches[at] = c;
+	return 0;
+}
+
+int og_state_take_layers(struct og_state *s, const struct og_state *from, struct og_error *err)
+{
+	const struct og_branch *main = og_state_main(s);
+	uint32_t *types = calloc(main->ntables ? main->ntables : 1, sizeof(*types));
+	size_t n = 0;
+	int rc = 0;
+
+	if (!types)
+		return og_error_nomem(err);
+	for (size_t i = 0; i < main->ntables; i++)
+		if (depth_of(from, main->tables[i].type) < depth_of(s, main->tables[i].type))
+			types[n++] = main->tables[i].type;
+	for (size_t i = 0; i < s->nbranches && n > 0 && rc == 0; i++) {
+		const struct og_branch *theirs = s->branches[i]->live ? og_state_branch(from, &s->branches[i]->id) : NULL;
+
+		if (theirs && theirs->live && og_ulid_cmp(&theirs->head, &s->branches[i]->head) == 0)
+			rc = take_stacks(s, i, theirs, types, n, err);
+	}
+	free(types);
+	return rc;
+}

@@ -37,7 +37,7 @@ static void finish(struct opening *o, const struct og_error *err)
 		o->cb(o->arg, NULL, &e);
 	} else {
 		o->j->opening = false;
-		og_jn_after_object(o->j, false);
+		og_jn_after_open(o->j);
 		o->cb(o->arg, o->j, &e);
 	}
 	free(o);

@@ -18,7 +18,7 @@
 #include "journal/journal.h"
 
 #define OG_JN_TAIL_CHECKPOINT 32u
-#define OG_JN_TAIL_OTHERS 48u	/* of another host's object: it has probably begun one itself */
+#define OG_JN_TAIL_OTHERS 48u	/* where another host's object made it so long: it has probably begun one itself */
 #define OG_JN_TAIL_WAIT 64u	/* a batch waits for a checkpoint in progress */
 #define OG_JN_CACHE_BYTES (16u * OG_MIB)	/* objects kept below the checkpoint */
 #define OG_JN_TAIL_BYTES (64u * OG_MIB)		/* and above it, where checkpoints lag or objects are large */
@@ -251,6 +251,11 @@ struct og_journal {
 	struct og_jn_ckpt *ckpt;	/* checkpoint under way */
 	uint64_t ckpt_seq;		/* newest that counts, as far as known */
 	struct og_ulid ckpt_id;
+	struct og_ckpt_name ckpt_told;	/* own one that the others have not been told of; seq 0: none */
+	uint64_t ckpt_mark;		/* tail at which it is looked whether another host has made one; 0: not drawn */
+	bool ckpt_looking;		/* that, or taking it over */
+	struct og_ulid working_host;	/* who last said that it makes one, in object working_seq; 0: nobody */
+	uint64_t working_seq;
 	uint64_t ckpt_wait_us;
 	uint64_t ckpt_due;		/* none by itself below this seq */
 	unsigned ckpt_failures;		/* one after another */
@@ -344,8 +349,20 @@ int og_jn_apply(struct og_journal *j, struct og_jn_object *o, bool ours, struct 
 /* Tells the owner and the other processes of the host of an object that has been applied. */
 void og_jn_show(struct og_journal *j, const struct og_jn_object *o, bool ours);
 
-/* upkeep.c */
-void og_jn_after_object(struct og_journal *j, bool ours);	/* perhaps starts a checkpoint */
+/*
+ * share.c. The host whose object made the tail checkpoint_tail long makes a checkpoint, and says so in its objects; the others take it over when an
+ * object says where it lies, or when a listing does at a tail of 48 to 56: that is also where its work is done by another if it has died.
+ */
+void og_jn_after_object(struct og_journal *j);		/* perhaps starts a checkpoint */
+void og_jn_after_open(struct og_journal *j);
+void og_jn_ckpt_known(struct og_journal *j, const struct og_ckpt_name *name);	/* it is in the store, and counts */
+void og_jn_ckpt_say(const struct og_journal *j, struct og_logobj *o);	/* advice in an object of ours; o->seq is set */
+void og_jn_ckpt_said(struct og_journal *j, const struct og_logobj *o);	/* it landed */
+void og_jn_ckpt_heed(struct og_journal *j, const struct og_logobj *o);	/* advice of another's */
+bool og_jn_ckpt_at_work(const struct og_journal *j);	/* another host makes one, as far as it says */
+
+/* checkpoint.c */
+void og_jn_ckpt_start(struct og_journal *j);
 void og_jn_trim_tail(struct og_journal *j);
 void og_jn_ckpt_free(struct og_journal *j);
 void og_jn_opened_free(struct og_journal *j);	/* open.c */

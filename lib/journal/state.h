@@ -210,6 +210,12 @@ uint64_t og_layer_bytes(const struct og_layer *l);	/* of this one alone */
  */
 int og_state_relayer(struct og_state *s, struct og_layer *old, struct og_layer *with, struct og_error *err) OG_MUST_CHECK;
 
+/*
+ * `from` is the same S(n) in other layers: takes, type by type, the stacks of all live branches over where those are less deep. On failure some of them
+ * may have been: content is equal. OG_ERR_NOMEM.
+ */
+int og_state_take_layers(struct og_state *s, const struct og_state *from, struct og_error *err) OG_MUST_CHECK;
+
 /* The commits of objects above `after`, as records for a history chunk or for a checkpoint's `recent`. */
 int og_state_recent(const struct og_state *s, struct og_arena *a, uint64_t after, struct og_placed_record **out, size_t *n,
 		    struct og_error *err) OG_MUST_CHECK;

@@ -113,6 +113,8 @@ static void setup(void)
 	obj.object = ulid();
 	obj.host = ulid();
 	obj.at_us = -1;
+	obj.making = true;
+	obj.made = (struct og_ckpt_name){ 9990, ulid() };
 	obj.nbodies = 3;
 	obj.records = sample_records(&obj.nrecords);
 	ck_assert_msg(og_logobj_encode(&arena, &obj, parts, &good, &err) == 0, "%s", err.message);
@@ -140,6 +142,9 @@ START_TEST(reads_back_what_was_written)
 	ck_assert(og_sha256_eq(&o.prev, &obj.prev));
 	ck_assert_uint_eq(o.seq, 10001);
 	ck_assert_int_eq(o.at_us, -1);
+	ck_assert(o.making);
+	ck_assert_uint_eq(o.made.seq, 9990);
+	ck_assert_int_eq(og_ulid_cmp(&o.made.id, &obj.made.id), 0);
 	ck_assert_uint_eq(o.nrecords, obj.nrecords);
 	for (size_t i = 0; i < o.nrecords; i++) {
 		ck_assert_int_eq(o.records[i].kind, obj.records[i].kind);
