@@ -441,9 +441,11 @@ static int encode(struct og_journal *j, struct draft *d, struct og_jn_batch *b, 
  */
 static uint64_t gather_until(struct og_journal *j, uint64_t now)
 {
-	if (j->store->local || j->queue.n >= OG_LOG_RECORDS_MAX || foreign_lately(j) || og_jn_wants_check(j))
+	uint64_t until = og_gather_wait(&j->gather, now);
+
+	if (!until || j->store->local || j->queue.n >= OG_LOG_RECORDS_MAX || foreign_lately(j) || og_jn_wants_check(j))
 		return 0;
-	return og_gather_wait(&j->gather, now);
+	return until;
 }
 
 static bool may_start(struct og_journal *j, uint64_t now)

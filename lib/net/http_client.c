@@ -20,7 +20,7 @@
 #define HEADERS_MAX (64u * OG_KIB)
 #define IDLE_S 55L
 #define CONNECTIONS 64L
-#define SMALL_SEND (32u * OG_KIB)	/* goes out in one piece with its header fields */
+#define SMALL_SEND (60u * OG_KIB)	/* goes out in one piece with its header fields; libcurl does that below 64 KiB */
 #define SPARE_MAX 16u			/* handles kept for the next transfers: making one costs more than a small request */
 
 struct og_net {
