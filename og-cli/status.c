@@ -200,7 +200,12 @@ static void put_work(struct cli *c, const struct og_json *status)
 		put_counter(c, counters, i ? ", " : " ", name);
 		og_buf_printf(&c->out, " %s", ops[i]);
 	}
-	put_counter(c, counters, "\nHTTP: ", "http_requests");
+	put_counter(c, counters, "\nimages: ", "image_bytes");
+	put_counter(c, counters, " of ", "image_limit");
+	put_counter(c, counters, " bytes, ", "images_evicted");
+	put_counter(c, counters, " evicted, ", "index_gets");
+	put_counter(c, counters, " from the store, ", "index_puts");
+	put_counter(c, counters, " into it\nHTTP: ", "http_requests");
 	put_counter(c, counters, " requests, ", "http_retries");
 	put_counter(c, counters, " of them repeated, ", "http_bytes_in");
 	put_counter(c, counters, " bytes in, ", "http_bytes_out");

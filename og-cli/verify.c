@@ -144,7 +144,16 @@ static int check_rows(struct verify *v)
 
 /* ---- output ---- */
 
-static const char *const counts[] = { "objects", "records", "bodies", "checkpoints", "segments", "bytes" };
+static const char *const counts[] = { "objects", "records", "bodies", "checkpoints", "segments", "index", "bytes" };
+
+/* The i-th of what is worth knowing and no fault; .p NULL: there are no more. */
+static struct og_slice note_of(const struct verify *v, size_t i)
+{
+	const struct og_json *notes = og_json_get(v->report, "notes");
+
+	return og_json_is(notes, OG_JT_ARRAY) && i < notes->items.n && notes->items.v[i].type == OG_JT_STRING ? notes->items.v[i].s :
+														 og_slice(NULL, 0);
+}
 
 static uint64_t count_of(const struct verify *v, const char *name)
 {
@@ -165,6 +174,10 @@ static void put_json(struct verify *v, const char *uri)
 	og_json_member_array(&w, "faults");
 	for (size_t at = 0; at < v->faults.len; at += strlen(v->faults.data + at) + 1)
 		og_json_put_str(&w, v->faults.data + at);
+	og_json_end_array(&w);
+	og_json_member_array(&w, "notes");
+	for (size_t i = 0; note_of(v, i).p; i++)
+		og_json_put_string(&w, note_of(v, i));
 	og_json_end_array(&w);
 	for (size_t i = 0; i < OG_COUNT(counts); i++)
 		og_json_member_u64(&w, counts[i], count_of(v, counts[i]));
@@ -188,6 +201,8 @@ static void put_text(struct verify *v, const char *uri)
 
 	for (size_t at = 0; at < v->faults.len; at += strlen(v->faults.data + at) + 1)
 		og_buf_printf(out, "FAULT %s\n", v->faults.data + at);
+	for (size_t i = 0; note_of(v, i).p; i++)
+		og_buf_printf(out, "note %.*s\n", OG_FMT(note_of(v, i)));
 	for (uint32_t i = 0; v->snap && v->counted && i < v->snap->ntypes; i++)
 		rows += v->counted[i];
 	og_buf_printf(out, "verified %s:", uri);

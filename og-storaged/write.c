@@ -464,13 +464,17 @@ struct verify {
 	struct pending *w;
 	struct og_buf faults;
 	struct og_json_writer json;
+	struct og_buf notes;		/* texts, each with a NUL behind it */
 };
 
-static void on_verify_fault(void *arg, const char *text)
+static void on_verify_fault(void *arg, bool derived, const char *text)
 {
 	struct verify *v = arg;
 
-	og_json_put_str(&v->json, text);
+	if (derived)
+		og_buf_append(&v->notes, text, strlen(text) + 1);
+	else
+		og_json_put_str(&v->json, text);
 }
 
 static void on_verified(void *arg, const struct og_verify_report *r, const struct og_error *err)
@@ -483,6 +487,11 @@ static void on_verified(void *arg, const struct og_verify_report *r, const struc
 		pending_fail(v->w, err);
 	} else {
 		og_json_end_array(j);
+		og_json_member_array(j, "notes");
+		for (size_t at = 0; at < v->notes.len; at += strlen(v->notes.data + at) + 1)
+			og_json_put_str(j, v->notes.data + at);
+		og_json_end_array(j);
+		og_json_member_u64(j, "index", r->index);
 		og_json_member_u64(j, "objects", r->objects);
 		og_json_member_u64(j, "records", r->records);
 		og_json_member_u64(j, "bodies", r->bodies);
@@ -495,6 +504,7 @@ static void on_verified(void *arg, const struct og_verify_report *r, const struc
 	}
 	og_buf_fini(&b);
 	og_buf_fini(&v->faults);
+	og_buf_fini(&v->notes);
 	free(v);
 }
 

@@ -260,11 +260,13 @@ void og_journal_checkpoint(struct og_journal *j, bool full, og_journal_done cb, 
 
 struct og_verify_report {
 	uint64_t objects, records, bodies, checkpoints, segments, bytes;
+	uint64_t index;			/* index objects that the newest checkpoint names, sound ones */
 	uint64_t faults;
 };
-typedef void (*og_verify_fault)(void *arg, const char *text);
+/* derived: no fault of the graph, and not counted as one: what is damaged or gone is made from rows again. */
+typedef void (*og_verify_fault)(void *arg, bool derived, const char *text);
 typedef void (*og_verify_done)(void *arg, const struct og_verify_report *r, const struct og_error *err);
-/* Walks the chain from the genesis, every precondition, checkpoints and segments; each fault is told as it is found. */
+/* Walks the chain from the genesis, every precondition, checkpoints, segments and index objects; each fault is told as it is found. */
 void og_journal_verify(const struct og_journal_config *config, og_verify_fault fault, og_verify_done done, void *arg);
 
 struct og_journal_stats {

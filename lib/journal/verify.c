@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "store/cache.h"
+
 struct seg_ref {
 	struct og_seg seg;
 	uint32_t type;
@@ -32,6 +34,8 @@ struct verify {
 	struct og_map seg_ids;
 	struct og_arena ids;
 	char after[OG_STORE_KEY_MAX + 1];
+	struct og_index *index;		/* of the newest checkpoint that is sound */
+	size_t nindex, index_at;
 	struct og_verify_report report;
 	og_verify_fault fault;
 	og_verify_done done;
@@ -50,7 +54,7 @@ static void fault(struct verify *v, const char *fmt, ...)
 	va_end(ap);
 	v->report.faults++;
 	if (v->fault)
-		v->fault(v->arg, text);
+		v->fault(v->arg, false, text);
 }
 
 static void verify_end(struct verify *v, const struct og_error *err)
@@ -67,7 +71,63 @@ static void verify_end(struct verify *v, const struct og_error *err)
 	og_map_fini(&v->seg_ids);
 	free(v->ckpts);
 	free(v->segs);
+	free(v->index);
 	free(v);
+}
+
+/* ---- index objects ---- */
+
+static void take_index(struct verify *v, const struct og_ckpt *c)
+{
+	free(v->index);
+	v->index = calloc(c->nindex ? c->nindex : 1, sizeof(*v->index));
+	if (!v->index)
+		abort();
+	if (c->nindex)
+		memcpy(v->index, c->index, c->nindex * sizeof(*v->index));
+	v->nindex = c->nindex;
+}
+
+static void next_index(struct verify *v);
+
+static void on_index(void *arg, struct og_store_result *res)
+{
+	struct verify *v = arg;
+	const struct og_index *x = &v->index[v->index_at++];
+	struct og_digest want = og_digest_of_hash128(&x->hash);
+	char why[100] = "", text[OG_KEY_TEXT_MAX + 200];
+
+	if (res->code < 0 && res->code != OG_ERR_NOT_FOUND) {
+		verify_end(v, res->err);
+		return;
+	}
+	if (res->code == OG_ERR_NOT_FOUND)
+		snprintf(why, sizeof(why), "missing");
+	else if (res->size != x->bytes)
+		snprintf(why, sizeof(why), "%llu bytes instead of %llu", (unsigned long long)res->size, (unsigned long long)x->bytes);
+	else if (!og_cache_fits(res->fd, x->bytes, &want))
+		snprintf(why, sizeof(why), "digest mismatch");
+	if (res->code == 0)
+		v->report.bytes += res->size;
+	if (!why[0]) {
+		v->report.index++;
+	} else if (v->fault) {
+		snprintf(text, sizeof(text), "index object %s: %s: built from rows again", og_key_index(x).s, why);
+		v->fault(v->arg, true, text);
+	}
+	next_index(v);
+}
+
+static void next_index(struct verify *v)
+{
+	char full[OG_STORE_KEY_MAX + 1];
+
+	if (v->index_at == v->nindex) {
+		verify_end(v, NULL);
+		return;
+	}
+	og_journal_index_key(v->shell, &v->index[v->index_at], full);
+	og_store_get_fd(v->config.store, full, on_index, v);
 }
 
 /* ---- segments ---- */
@@ -132,7 +192,7 @@ static void next_seg(struct verify *v)
 	char full[OG_STORE_KEY_MAX + 1];
 
 	if (v->seg_at == v->nsegs) {
-		verify_end(v, NULL);
+		next_index(v);
 		return;
 	}
 	key = og_key_data(v->segs[v->seg_at].type, &v->segs[v->seg_at].seg.id);
@@ -181,6 +241,7 @@ static void compare(struct verify *v, const struct og_ckpt *c)
 	for (size_t i = 0; i < c->nlayers; i++)
 		if (!c->layers[i].in_log)
 			add_seg(v, c->layers[i].type, &c->layers[i].seg);
+	take_index(v, c);
 	og_state_free(s);
 }
 

@@ -67,6 +67,8 @@ void og_cache_get(struct og_cache *c, const struct og_cache_object *o, og_cache_
  * live until done, which is called from the loop, or from within when there is nothing to do.
  */
 void og_cache_put(struct og_cache *c, const struct og_cache_object *o, struct og_slice bytes, void (*done)(void *arg), void *arg);
+/* Whether the first size bytes of a file have that digest. Blocking. */
+bool og_cache_fits(int fd, uint64_t size, const struct og_digest *digest);
 void og_cache_stats(struct og_cache *c, struct og_cache_stats *out);
 
 #endif

@@ -47,7 +47,5 @@ int og_cache_dir_create(struct og_cache_dir *d, uint64_t size, struct og_cache_f
 int og_cache_dir_keep(struct og_cache_dir *d, struct og_cache_file *f, const struct og_digest *digest, int *fd, struct og_error *err) OG_MUST_CHECK;
 /* Deletes it; its descriptor is closed, or lives on as *fd when that is given. From any thread. */
 void og_cache_dir_drop(struct og_cache_dir *d, struct og_cache_file *f, int *fd);
-/* Whether the first size bytes have that digest. */
-bool og_cache_fits(int fd, uint64_t size, const struct og_digest *digest);
 
 #endif

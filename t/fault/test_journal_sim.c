@@ -577,8 +577,9 @@ static void on_fresh(void *arg, struct og_journal *j, const struct og_error *err
 	on_done(arg, err);
 }
 
-static void on_fault(void *arg, const char *text)
+static void on_fault(void *arg, bool derived, const char *text)
 {
+	(void)derived;
 	snprintf(((struct done *)arg)->fault, sizeof(((struct done *)arg)->fault), "%s", text);
 }
 

@@ -436,8 +436,9 @@ static void on_verified(void *arg, const struct og_verify_report *r, const struc
 	on_done(arg, e);
 }
 
-static void on_fault(void *arg, const char *text)
+static void on_fault(void *arg, bool derived, const char *text)
 {
+	(void)derived;
 	snprintf(((struct outcome *)arg)->message, 300, "%s", text);
 }
 

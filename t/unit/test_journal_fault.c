@@ -270,8 +270,9 @@ END_TEST
 
 static char faults[4096];
 
-static void on_fault(void *arg, const char *text)
+static void on_fault(void *arg, bool derived, const char *text)
 {
+	(void)derived;
 	strcat(strcat(faults, text), "\n");
 }
 
