@@ -10,7 +10,7 @@
 # Each also names the tests that took longest; "CPU" is what they and the children that they waited for used.
 #
 # What the tests of t/interop read our data with (DuckDB, Arrow, deltalake, Spark; 1.2 GB) is fetched once from PyPI and Maven Central into a cache,
-# t/interop/env.sh, while the plain build is compiled; where that fails they are skipped.
+# t/interop/env.sh, in the background; they wait for it, and where it fails they are skipped.
 #
 # Options: --quick: the plain build alone, nothing fetched. --long: random tests go on ten times as long, everywhere (OG_TEST_TIME=FACTOR: so many).
 # TEST_DIR=FOLDER: build there and keep it (default: a temporary folder, removed).
@@ -39,9 +39,7 @@ if [ $quick = no ]; then
 	# Packages first: two at once would wait for each other's lock.
 	sh contrib/deps.sh --interop || echo "t/interop: packages that it needs are missing"
 	echo "t/interop: fetching what is not in the cache, in the background"
-	for part in readers spark; do
-		sh t/interop/env.sh --fetch $part 2>&1 >/dev/null && echo "t/interop: $part at hand after $(($(date +%s) - begin)) s"
-	done >"$dir/fetch.log" &
+	{ sh t/interop/env.sh --fetch spark 2>&1 >/dev/null && echo "t/interop: at hand after $(($(date +%s) - begin)) s"; } >"$dir/fetch.log" &
 	fetch=$!
 fi
 jobs=$(nproc)
@@ -117,12 +115,12 @@ suite() {
 	cd "$dir/$name" || exit 1
 	# shellcheck disable=SC2086
 	if step "$name-configure" "$src/configure" -q $2 CFLAGS="$3" && step "$name-build" make -j"$jobs" -s "$4"; then
+		step "$name-check" make -j"$tests_at_once" -k "$5"
 		if [ -n "$fetch" ]; then
 			wait "$fetch"
 			fetch=
 			cat "$dir/fetch.log"
 		fi
-		step "$name-check" make -j"$tests_at_once" -k "$5"
 		summary "$dir/$name" "$dir/$name-check.log"
 	else
 		broken

@@ -5,7 +5,8 @@
 #   env.sh [--fetch] readers|spark      prints the environment's folder: bin/python is the interpreter, jars/*.jar are for spark.jars
 #
 # They lie in $OG_TEST_CACHE (default: $XDG_CACHE_HOME or ~/.cache, then /omnigraph-test) and serve every later run: readers 650 MB, Spark 450 MB
-# more. Only --fetch downloads, from PyPI and Maven Central, with pip and mvn. Ends with 77 and the reason where something is missing or cannot be had.
+# more. Only --fetch downloads, from PyPI and Maven Central, with pip and mvn; without it, what is being fetched is waited for. Ends with 77 and the
+# reason where something is missing or cannot be had.
 set -eu
 
 readers='duckdb==1.5.5 duckdb-extensions==1.5.5 duckdb-extension-delta==1.5.5 duckdb-extension-httpfs==1.5.5
@@ -43,9 +44,10 @@ run() {
 	fi
 }
 
+# Few of their modules are ever read: not worth compiling them all.
 install() {
 	# shellcheck disable=SC2086
-	run "$*" "$env/bin/python" -m pip install --quiet --disable-pip-version-check --no-input $1
+	run "$*" "$env/bin/python" -m pip install --quiet --disable-pip-version-check --no-input --no-compile $1
 }
 
 # Spark brings all that Delta Lake needs but these.
@@ -62,6 +64,10 @@ fetch_jars() {
 	rm -rf "$env/maven"
 }
 
+if ! have "$part" && [ $fetch = no ] && [ -e "$env/lock" ]; then
+	exec 9>"$env/lock"
+	until have "$part" || flock -n 9; do sleep 0.5; done
+fi
 if ! have "$part"; then
 	[ $fetch = yes ] || missing "the programs of others are not here; t/interop/env.sh --fetch $part downloads them"
 	mkdir -p "$env" 2>/dev/null || missing "cannot write to $cache; OG_TEST_CACHE names another folder"
