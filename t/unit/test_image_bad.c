@@ -167,6 +167,42 @@ START_TEST(an_id_twice_is_damage)
 }
 END_TEST
 
+/* The number of rows is a word of the footer until a column is read, and memory is taken by it: no more than the file can hold. */
+START_TEST(more_rows_than_bytes_are_damage)
+{
+	enum { ROWS = 200000 };
+	char (*text)[8] = malloc(ROWS * sizeof(*text));
+	const char **ids = malloc(ROWS * sizeof(*ids));
+	struct og_buf b = { 0 };
+	struct og_layer l;
+	struct og_error err = { 0 };
+	char want[100];
+	unsigned type;
+
+	begin(0, 0);
+	type = og_catalog_node(m.catalog, OG_SLICE("B"))->index;
+	for (unsigned i = 0; i < ROWS; i++) {
+		snprintf(text[i], sizeof(text[i]), "%06u", i);
+		ids[i] = text[i];
+	}
+	small_layer("node:B", ids, ROWS, NULL, &b);
+	l.bytes = og_buf_view(&b);
+	ck_assert_msg(build_all(NULL, type, &l, 1, &err) == 0, "%s", err.message);
+	for (unsigned i = 0; i < ROWS; i++)
+		ids[i] = "a";
+	og_buf_clear(&b);
+	small_layer("node:B", ids, ROWS, NULL, &b);
+	l.bytes = og_buf_view(&b);
+	ck_assert_int_eq(build_all(NULL, type, &l, 1, &err), OG_ERR_CORRUPT);
+	snprintf(want, sizeof(want), "layer 0: %u rows cannot be in %zu bytes", ROWS, b.len);
+	ck_assert_str_eq(err.message, want);
+	og_buf_fini(&b);
+	free(ids);
+	free(text);
+	end();
+}
+END_TEST
+
 START_TEST(an_unknown_operation_is_damage)
 {
 	static const char *const ids[] = { "a", "b" };
@@ -464,6 +500,7 @@ static void add(TCase *tc)
 {
 	tcase_add_loop_test(tc, damaged_layers, 0, 2);
 	tcase_add_test(tc, an_id_twice_is_damage);
+	tcase_add_test(tc, more_rows_than_bytes_are_damage);
 	tcase_add_test(tc, an_unknown_operation_is_damage);
 	tcase_add_test(tc, a_null_where_none_may_be_is_damage);
 	tcase_add_test(tc, an_edge_to_nowhere_is_damage);
