@@ -20,6 +20,7 @@
 
 #define STEP_US UINT64_C(1000000)
 #define PLAN_CACHE (1u * OG_MIB)
+#define FOLDS 8u
 #define LEAVE_MS 10000u		/* og-storaged has nothing to do any more when it is told to leave */
 
 /* ---- the runner: on the spot, but never from within the call ---- */
@@ -202,16 +203,30 @@ static uint64_t wanted_cache(void)
 	return n;
 }
 
+/* How many types a checkpoint of this command works on at a time. */
+static int wanted_folds(unsigned *out, struct og_error *err)
+{
+	const char *text = getenv("OMNIGRAPH_MAINTENANCE_CONCURRENCY");
+	uint64_t n = FOLDS;
+
+	if (text && *text && (!og_parse_u64(og_slice_str(text), &n) || n == 0 || n > UINT32_MAX))
+		return og_error_set(err, OG_ERR_BAD, "OMNIGRAPH_MAINTENANCE_CONCURRENCY: '%.64s' is not a positive integer", text);
+	*out = (unsigned)n;
+	return 0;
+}
+
 static int launch(struct direct *d, const char *path, int secrets_fd, enum direct_mode mode, const struct og_spawn_ids *ids, int *fd,
 		  struct og_error *err)
 {
-	char program[OG_PROC_PATH_MAX], cache_dir[OG_PROC_PATH_MAX], cache_bytes[24];
+	char program[OG_PROC_PATH_MAX], cache_dir[OG_PROC_PATH_MAX], cache_bytes[24], folds_text[16];
+	unsigned folds = 0;
 	const struct og_launch_setting settings[] = {
 		{ "mode", "direct" },		{ "graphs", "1" }, { "graph.0.id", "" }, { "graph.0.uri", path },
 		{ "log.level", env("RUST_LOG", "error") }, { "proc", "storaged" },
 		{ "env.HOME", env("HOME", "") }, { "env.SSL_CERT_FILE", env("SSL_CERT_FILE", "") },
 		{ "env.SSL_CERT_DIR", env("SSL_CERT_DIR", "") }, { "env.REQUEST_METHOD", env("REQUEST_METHOD", "") },
 		{ "cache_dir", cache_dir }, { "cache_bytes", cache_bytes },
+		{ "folds_at_once", folds_text },
 		{ "create", "1" },
 	};
 	struct og_chan_cfg control = { .rules = control_rules, .nrules = OG_COUNT(control_rules), .arg = d, .closed = on_closed };
@@ -219,8 +234,9 @@ static int launch(struct direct *d, const char *path, int secrets_fd, enum direc
 			       .ids = *ids, .control = &control };
 	int rc = og_proc_find("og-storaged", NULL, program, err);
 
-	if (rc < 0)
+	if (rc < 0 || (rc = wanted_folds(&folds, err)) < 0)
 		return rc;
+	snprintf(folds_text, sizeof(folds_text), "%u", folds);
 	l.path = program;
 	og_cachedir_find(getenv("OMNIGRAPH_CACHE_DIR"), OG_CACHEDIR_OPERATOR, cache_dir);
 	snprintf(cache_bytes, sizeof(cache_bytes), "%llu", (unsigned long long)wanted_cache());

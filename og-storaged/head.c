@@ -994,6 +994,7 @@ static const struct og_journal_hooks direct_hooks = { .applied = graph_opened_ho
 struct og_journal_config storaged_config(struct storaged *sd)
 {
 	return (struct og_journal_config){ .base = sd->child.base, .store = sd->store, .prefix = "", .uri = sd->uri, .host = sd->host,
+					   .folds_at_once = (unsigned)og_child_setting_u64(&sd->child, "folds_at_once", 0),
 					   .hooks = sd->direct ? &direct_hooks : &storaged_hooks, .arg = sd };
 }
 

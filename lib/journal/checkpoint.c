@@ -30,7 +30,9 @@ struct og_jn_ckpt {
 	bool full;
 	const struct og_branch *main;	/* as it was when folding began; then on what came of that. Reference held */
 	struct fold *folds;
-	size_t nfolds, folding;
+	size_t nfolds, folding;		/* folding: not done yet */
+	size_t next;			/* of folds: not handed out yet */
+	bool handing;
 	struct og_arena arena;
 	struct og_buf bytes;
 	struct og_slice part;
@@ -343,6 +345,27 @@ static void fold_result(struct fold *f, const struct og_seg *segs, size_t n)
 	f->folded = true;
 }
 
+static void fold_done(void *token, bool keep, const struct og_seg *segs, size_t n);
+
+/* As many at a time as may be; one may be done within the call that hands it out. */
+static void hand_out(struct og_jn_ckpt *k)
+{
+	if (k->handing)
+		return;
+	k->handing = true;
+	while (k->j && k->next < k->nfolds && k->next + k->folding < k->nfolds + k->j->folds_at_once) {
+		struct fold *f = &k->folds[k->next++];
+		struct og_fold_job job = {
+			.type = f->top->type, .schema = og_state_schema(k->j->state), .top = f->top,
+			.rows = f->rows, .not_below = k->j->state->floor_before, .full = f->full,
+		};
+
+		k->refs++;
+		k->j->hooks.fold(k->j->arg, k->j, &job, fold_done, f);
+	}
+	k->handing = false;
+}
+
 static void fold_done(void *token, bool keep, const struct og_seg *segs, size_t n)
 {
 	struct fold *f = token;
@@ -356,6 +379,8 @@ static void fold_done(void *token, bool keep, const struct og_seg *segs, size_t 
 		fold_result(f, segs, n);
 	if (k->j && k->folding == 0)
 		make_index(k);
+	else if (k->j)
+		hand_out(k);
 	ckpt_unref(k);
 }
 
@@ -399,15 +424,7 @@ static void start_folds(struct og_jn_ckpt *k)
 		return;
 	}
 	k->folding = k->nfolds;
-	for (size_t i = 0; i < k->nfolds && k->j; i++) {
-		struct og_fold_job job = {
-			.type = k->folds[i].top->type, .schema = og_state_schema(j->state), .top = k->folds[i].top,
-			.rows = k->folds[i].rows, .not_below = j->state->floor_before, .full = k->folds[i].full,
-		};
-
-		k->refs++;
-		j->hooks.fold(j->arg, j, &job, fold_done, &k->folds[i]);
-	}
+	hand_out(k);
 }
 
 static void run_start(struct og_journal *j, struct og_jn_call *c)

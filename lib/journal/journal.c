@@ -271,6 +271,7 @@ struct og_journal *og_jn_new(const struct og_journal_config *c, struct og_error 
 	j->host = c->host;
 	j->read_only = c->read_only || c->store->read_only;
 	j->checkpoint_tail = c->checkpoint_tail ? c->checkpoint_tail : OG_JN_TAIL_CHECKPOINT;
+	j->folds_at_once = c->folds_at_once ? c->folds_at_once : OG_JN_FOLDS;
 	if (c->hooks)
 		j->hooks = *c->hooks;
 	j->arg = c->arg;

@@ -78,6 +78,7 @@ struct og_journal_config {
 	struct og_ulid host;		/* this process: a ULID drawn at its start */
 	bool read_only;			/* writes nothing at all, not even checkpoints */
 	unsigned checkpoint_tail;	/* own object that makes the tail this long starts a checkpoint; 0: 32 */
+	unsigned folds_at_once;		/* stacks being folded at one time, at most; 0: 8 */
 	const struct og_journal_hooks *hooks;	/* NULL: none */
 	void *arg;
 };

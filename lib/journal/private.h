@@ -19,6 +19,7 @@
 
 #define OG_JN_TAIL_CHECKPOINT 32u
 #define OG_JN_TAIL_OTHERS 48u	/* where another host's object made it so long: it has probably begun one itself */
+#define OG_JN_FOLDS 8u
 #define OG_JN_TAIL_WAIT 64u	/* a batch waits for a checkpoint in progress */
 #define OG_JN_CACHE_BYTES (16u * OG_MIB)	/* objects kept below the checkpoint */
 #define OG_JN_TAIL_BYTES (64u * OG_MIB)		/* and above it, where checkpoints lag or objects are large */
@@ -198,7 +199,7 @@ struct og_journal {
 	char *prefix, *uri;
 	struct og_ulid host;
 	bool read_only;
-	unsigned checkpoint_tail;
+	unsigned checkpoint_tail, folds_at_once;
 	struct og_journal_hooks hooks;
 	void *arg;
 	struct og_ulid_gen ulids;

@@ -33,6 +33,12 @@ for member in '"table_key": "edge:Knows"' '"table_key": "node:Person"' '"fragmen
 	out_has "$member"
 done
 shown 'node:Person 1 1'
+# --- how many types at a time: a number or nothing
+for n in 0 -1 some 1.5 99999999999; do
+	OMNIGRAPH_MAINTENANCE_CONCURRENCY=$n run 1 optimize "$g"
+	err_has "OMNIGRAPH_MAINTENANCE_CONCURRENCY: '$n' is not a positive integer"
+done
+OMNIGRAPH_MAINTENANCE_CONCURRENCY=1 run 0 optimize "$g"
 "$cli" commit list "$g" >/dev/null 2>&1
 files >"$tmp/before"
 run 0 optimize "$g"

@@ -158,6 +158,55 @@ START_TEST(folding_replaces_stacks_and_keeps_sharing)
 }
 END_TEST
 
+static struct {
+	og_fold_done done;
+	void *token;
+} handed[8];
+static unsigned nhanded;
+
+static void keep_fold(void *arg, struct og_journal *j, const struct og_fold_job *job, og_fold_done done, void *token)
+{
+	(void)arg;
+	(void)j;
+	(void)job;
+	handed[nhanded].done = done;
+	handed[nhanded++].token = token;
+}
+
+/* Three stacks, of which so many may be folded at one time: the next comes when one is done. */
+START_TEST(so_many_folds_at_a_time)
+{
+	static const unsigned most[] = { 1, 2, 3, 0 };
+	struct og_journal_config c = config();
+	struct outcome o = { 0 }, done = { 0 };
+	unsigned limit = most[_i] ? most[_i] : 3;
+
+	hooks.fold = keep_fold;
+	og_journal_close(a);
+	c.folds_at_once = most[_i];
+	og_journal_open(&c, on_open, &o);
+	run(&o);
+	a = o.j;
+	for (uint32_t type = 1; type <= 3; type++) {
+		struct spec s = on(a, "main");
+
+		s.type = type;
+		ck_assert_int_eq(commit(&s).outcome, OG_COMMITTED);
+	}
+	nhanded = 0;
+	og_journal_checkpoint(a, false, on_done, &done);
+	for (unsigned i = 0; i < 3; i++) {
+		turn(10);
+		ck_assert_uint_eq(nhanded, OG_MIN(limit + i, 3u));
+		ck_assert(!done.done);
+		handed[i].done(handed[i].token, true, NULL, 0);
+	}
+	run(&done);
+	ck_assert_int_eq(done.code, 0);
+	hooks.fold = NULL;
+}
+END_TEST
+
 START_TEST(a_long_tail_makes_a_checkpoint_by_itself)
 {
 	struct og_journal_config c = config();
@@ -337,6 +386,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_checkpoint_opens_as_the_log_does);
 	tcase_add_test(tc, history_goes_into_chunks);
 	tcase_add_test(tc, folding_replaces_stacks_and_keeps_sharing);
+	tcase_add_loop_test(tc, so_many_folds_at_a_time, 0, 4);
 	tcase_add_test(tc, a_long_tail_makes_a_checkpoint_by_itself);
 	tcase_add_test(tc, commits_do_not_wait_for_a_checkpoint);
 	tcase_add_test(tc, a_slow_checkpoint_is_followed_by_a_pause);
