@@ -20,7 +20,7 @@ static struct og_error err;
 static struct og_store_result out;
 static struct og_buf body;
 static unsigned turn, patience_ms, put_patience_ms;
-static const char *keys_file;
+static const char *keys_file, *keys_uri;
 
 static void open_store(const char *uri, bool sign)
 {
@@ -30,6 +30,8 @@ static void open_store(const char *uri, bool sign)
 	set.endpoint_s3 = fake.url;
 	if (keys_file) {
 		set.credentials_file = (char *)(uintptr_t)keys_file;
+	} else if (keys_uri) {
+		set.container_full_uri = (char *)(uintptr_t)keys_uri;
 	} else if (sign) {
 		set.access_key_id = (char *)"ID";
 		set.secret_access_key = (char *)"secret";
@@ -47,7 +49,7 @@ static void setup(void)
 	base = event_base_new();
 	fake_start(&fake, base);
 	patience_ms = put_patience_ms = 5000;
-	keys_file = NULL;
+	keys_file = keys_uri = NULL;
 	open_store("s3://b/p/q", true);
 	turn = 0;
 }
@@ -369,6 +371,33 @@ START_TEST(a_key_that_was_replaced_in_its_file)
 		ck_assert_uint_eq(fake.asked, 3);
 	}
 	unlink(path);
+}
+END_TEST
+
+static void on_told(void *arg, struct og_store_result *res)
+{
+	*(int *)arg = res->code;
+	ck_assert_ptr_nonnull(res->err);
+	ck_assert_msg(strstr(res->err->message, "s3://b/p/q/k") != NULL, "%s", res->err->message);
+}
+
+/* A put under a condition leaves within the call. What keeps it from leaving is told by the loop all the same. */
+START_TEST(what_fails_at_once_is_told_by_the_loop)
+{
+	struct og_slice part = OG_SLICE("content");
+	int code = 0;
+
+	og_store_free(st);
+	keys_uri = "http://127.0.0.1:1/keys";
+	open_store("s3://b/p/q", true);
+	/* From now on it is known that there are no keys. */
+	ck_assert_int_lt(run(OG_STORE_PUT_ABSENT, "k"), 0);
+	og_store_put_absent(st, "k", &part, 1, on_told, &code);
+	ck_assert_int_eq(code, 0);
+	while (code == 0)
+		event_base_loop(base, EVLOOP_ONCE);
+	ck_assert_int_eq(code, OG_ERR_UNKNOWN);
+	ck_assert_uint_eq(fake.asked, 0);
 }
 END_TEST
 
@@ -1059,6 +1088,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_clock_that_is_wrong_is_corrected);
 	tcase_add_test(tc, an_expired_key_gets_one_more_try);
 	tcase_add_test(tc, a_key_that_was_replaced_in_its_file);
+	tcase_add_test(tc, what_fails_at_once_is_told_by_the_loop);
 	tcase_add_test(tc, unsigned_requests);
 	tcase_add_test(tc, ranges);
 	tcase_add_test(tc, what_is_known_does_not_come_again);
