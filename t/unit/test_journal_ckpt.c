@@ -207,6 +207,221 @@ START_TEST(so_many_folds_at_a_time)
 }
 END_TEST
 
+/* ---- index objects ---- */
+
+static struct {
+	unsigned asked;
+	bool later;			/* answers when it is told to */
+	struct og_index list[3];
+	size_t n;
+	og_index_done done;
+	void *token;
+	uint64_t depth;			/* of type 1, as it was told */
+} index_hook;
+
+static void index_answer(void)
+{
+	og_index_done done = index_hook.done;
+
+	index_hook.done = NULL;
+	done(index_hook.token, index_hook.list, index_hook.n);
+}
+
+static void on_index(void *arg, struct og_journal *j, const struct og_branch *main, bool full, og_index_done done, void *token)
+{
+	(void)arg;
+	(void)full;
+	ck_assert_ptr_eq(j, a);
+	ck_assert_int_eq(og_ulid_cmp(&main->id, &og_state_main(og_journal_state(j))->id), 0);
+	index_hook.asked++;
+	index_hook.depth = og_branch_table(main, 1)->top->depth;
+	index_hook.done = done;
+	index_hook.token = token;
+	if (!index_hook.later)
+		index_answer();
+}
+
+static void list_index(size_t n)
+{
+	index_hook.n = n;
+	for (size_t i = 0; i < n; i++) {
+		index_hook.list[i] = (struct og_index){ .kind = OG_INDEX_COL, .type = 1, .prop = (uint32_t)i, .content = { 1, 2 }, .bytes = 5,
+							.hash = { 3, i } };
+		ck_assert_int_eq(og_journal_ulid(a, &index_hook.list[i].id, &failure), 0);
+	}
+}
+
+static void check_index(size_t n)
+{
+	const struct og_state *s = og_journal_state(a);
+
+	ck_assert_uint_eq(s->nindex, n);
+	for (size_t i = 0; i < n; i++) {
+		ck_assert_int_eq(og_ulid_cmp(&s->index[i].id, &index_hook.list[i].id), 0);
+		ck_assert_uint_eq(s->index[i].hash.lo, i);
+	}
+}
+
+static void with_index(bool later)
+{
+	memset(&index_hook, 0, sizeof(index_hook));
+	index_hook.later = later;
+	og_journal_close(a);
+	hooks.index = on_index;
+	hooks.fold = fold_at_once;
+	folds = 0;
+	a = open_journal();
+}
+
+static uint64_t checkpoints(void)
+{
+	struct og_journal_stats stats;
+
+	og_journal_stats(a, &stats);
+	return stats.checkpoints;
+}
+
+START_TEST(a_checkpoint_names_index_objects)
+{
+	with_index(false);
+	for (int i = 0; i < 5; i++)
+		plain(a, "main");
+	list_index(3);
+	checkpoint();
+	ck_assert_uint_eq(index_hook.asked, 1);
+	ck_assert_uint_eq(index_hook.depth, 1);	/* what came of folding */
+	check_index(3);
+	/* The same ones at the same place: nothing to say. Others: a checkpoint of their own. */
+	checkpoint();
+	ck_assert_uint_eq(index_hook.asked, 2);
+	ck_assert_uint_eq(checkpoints(), 1);
+	reopen();
+	check_index(3);
+	list_index(2);
+	checkpoint();
+	ck_assert_uint_eq(checkpoints(), 1);
+	check_index(2);
+	reopen();
+	check_index(2);
+	plain(a, "main");
+	index_hook.n = 0;
+	checkpoint();
+	check_index(0);
+	reopen();
+	check_index(0);
+	/* Who has no hook takes over what there is. */
+	list_index(3);
+	checkpoint();
+	hooks.index = NULL;
+	reopen();
+	plain(a, "main");
+	checkpoint();
+	check_index(3);
+	reopen();
+	check_index(3);
+	hooks.fold = NULL;
+}
+END_TEST
+
+/* While objects are put, writes go on; what is asked for then waits for the same checkpoint. */
+START_TEST(index_objects_take_their_time)
+{
+	struct outcome o[2] = { 0 };
+
+	with_index(true);
+	for (int i = 0; i < 5; i++)
+		plain(a, "main");
+	list_index(2);
+	og_journal_checkpoint(a, false, on_done, &o[0]);
+	turn(3);
+	ck_assert_uint_eq(index_hook.asked, 1);
+	plain(a, "main");
+	plain(a, "main");
+	og_journal_checkpoint(a, false, on_done, &o[1]);
+	turn(3);
+	ck_assert(!o[0].done && !o[1].done);
+	ck_assert_uint_eq(index_hook.asked, 1);
+	index_answer();
+	run(&o[0]);
+	run(&o[1]);
+	ck_assert_int_eq(o[0].code, 0);
+	check_index(2);
+	ck_assert_uint_eq(rows(a, "main", 1), 7);
+	reopen();
+	check_index(2);
+	ck_assert_uint_eq(rows(a, "main", 1), 7);
+	hooks.index = NULL;
+	hooks.fold = NULL;
+}
+END_TEST
+
+START_TEST(closed_while_index_objects_are_put)
+{
+	struct outcome o = { 0 };
+
+	with_index(true);
+	plain(a, "main");
+	list_index(2);
+	og_journal_checkpoint(a, false, on_done, &o);
+	turn(3);
+	ck_assert_ptr_nonnull(index_hook.done);
+	og_journal_close(a);
+	turn(3);
+	index_answer();		/* nobody is there any more, and nothing is left behind */
+	turn(3);
+	a = open_journal();
+	ck_assert_uint_eq(og_journal_state(a)->nindex, 0);
+	ck_assert_uint_eq(og_journal_checkpoint_seq(a), 0);
+	hooks.index = NULL;
+	hooks.fold = NULL;
+}
+END_TEST
+
+START_TEST(where_an_open_began)
+{
+	struct og_ulid main_id = bid(a, "main"), w, gone;
+	const struct og_branch *then;
+
+	/* With the genesis: nowhere. */
+	ck_assert_ptr_null(og_journal_opened_branch(a, &main_id));
+	for (int i = 0; i < 5; i++)
+		plain(a, "main");
+	branch(a, "w", "main", false);
+	branch(a, "gone", "main", false);
+	w = bid(a, "w");
+	gone = bid(a, "gone");
+	branch(a, NULL, "gone", true);
+	checkpoint();
+	ck_assert_ptr_null(og_journal_opened_branch(a, &main_id));	/* it has not been opened from */
+	branch(a, "late", "main", false);
+	plain(a, "main");
+	plain(a, "main");
+	reopen();
+	then = og_journal_opened_branch(a, &main_id);
+	ck_assert_ptr_nonnull(then);
+	ck_assert_uint_eq(og_branch_table(then, 1)->rows, 5);
+	ck_assert_uint_eq(then->seq, og_journal_checkpoint_seq(a));
+	ck_assert_uint_eq(rows(a, "main", 1), 7);
+	for (uint64_t seq = then->seq + 1; seq <= og_journal_state(a)->seq; seq++)
+		ck_assert_ptr_nonnull(og_journal_object(a, seq));
+	then = og_journal_opened_branch(a, &w);
+	ck_assert_ptr_nonnull(then);
+	ck_assert_uint_eq(og_branch_table(then, 1)->rows, 5);
+	ck_assert_ptr_null(og_journal_opened_branch(a, &gone));
+	ck_assert_ptr_null(og_journal_opened_branch(a, &(struct og_ulid[]){ bid(a, "late") }[0]));
+	/* It stays as it was, whatever comes: commits, other layers, the end of the branch. */
+	plain(a, "main");
+	branch(a, NULL, "w", true);
+	hooks.fold = fold_at_once;
+	checkpoint();
+	then = og_journal_opened_branch(a, &main_id);
+	ck_assert_uint_eq(og_branch_table(then, 1)->rows, 5);
+	then = og_journal_opened_branch(a, &w);
+	ck_assert(then->live);
+	hooks.fold = NULL;
+}
+END_TEST
+
 START_TEST(a_long_tail_makes_a_checkpoint_by_itself)
 {
 	struct og_journal_config c = config();
@@ -386,7 +601,14 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_checkpoint_opens_as_the_log_does);
 	tcase_add_test(tc, history_goes_into_chunks);
 	tcase_add_test(tc, folding_replaces_stacks_and_keeps_sharing);
+<<<<<<< HEAD
 	tcase_add_loop_test(tc, so_many_folds_at_a_time, 0, 4);
+=======
+	tcase_add_test(tc, a_checkpoint_names_index_objects);
+	tcase_add_test(tc, index_objects_take_their_time);
+	tcase_add_test(tc, closed_while_index_objects_are_put);
+	tcase_add_test(tc, where_an_open_began);
+>>>>>>> 70ab3b5 (t/unit: index objects of checkpoints, and the state that an open began with)
 	tcase_add_test(tc, a_long_tail_makes_a_checkpoint_by_itself);
 	tcase_add_test(tc, commits_do_not_wait_for_a_checkpoint);
 	tcase_add_test(tc, a_slow_checkpoint_is_followed_by_a_pause);
