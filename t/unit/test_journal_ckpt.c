@@ -601,14 +601,11 @@ static void add(TCase *tc)
 	tcase_add_test(tc, a_checkpoint_opens_as_the_log_does);
 	tcase_add_test(tc, history_goes_into_chunks);
 	tcase_add_test(tc, folding_replaces_stacks_and_keeps_sharing);
-<<<<<<< HEAD
 	tcase_add_loop_test(tc, so_many_folds_at_a_time, 0, 4);
-=======
 	tcase_add_test(tc, a_checkpoint_names_index_objects);
 	tcase_add_test(tc, index_objects_take_their_time);
 	tcase_add_test(tc, closed_while_index_objects_are_put);
 	tcase_add_test(tc, where_an_open_began);
->>>>>>> 70ab3b5 (t/unit: index objects of checkpoints, and the state that an open began with)
 	tcase_add_test(tc, a_long_tail_makes_a_checkpoint_by_itself);
 	tcase_add_test(tc, commits_do_not_wait_for_a_checkpoint);
 	tcase_add_test(tc, a_slow_checkpoint_is_followed_by_a_pause);
