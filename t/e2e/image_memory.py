@@ -94,7 +94,7 @@ def processes(admin, askprog):
 
 
 def held(pids):
-    """The images that these processes have mapped or open, with their bytes."""
+    """The images that these processes have mapped or open, with the bytes that they have at least."""
     sizes = {}
     for pid in pids:
         try:
@@ -102,7 +102,8 @@ def held(pids):
                 if "/memfd:og-image" in line:
                     span, _, _, dev, inode = line.split()[:5]
                     lo, hi = (int(x, 16) for x in span.split("-"))
-                    sizes[inode] = max(sizes.get(inode, 0), hi - lo)
+                    # In pages; it ends somewhere in the last.
+                    sizes[inode] = max(sizes.get(inode, 0), hi - lo - 4095)
             for fd in os.listdir(f"/proc/{pid}/fd"):
                 path = f"/proc/{pid}/fd/{fd}"
                 try:
