@@ -1,6 +1,7 @@
 /*
  * Images in the store. Whoever opens a graph finds them named by the checkpoint it opens from, and fetches what a query needs instead of building it
- * from rows. They are derived: what is missing or damaged is built; what cannot be put there is built again next time.
+ * from rows. They are derived: what is missing or damaged is built; what cannot be put there is built again next time. What a new checkpoint names
+ * no more is deleted: no live branch consists of it.
  *
  * What is kept: images of main, as the checkpoint has it, that queries have asked for, of types large enough to be worth a request, and of columns
  * those of few bytes a row, which gain most: strings and vectors are as soon read from their Parquet.
@@ -306,14 +307,52 @@ static struct og_wire_hash128 to_wire(const struct og_hash128 *h)
 	return (struct og_wire_hash128){ h->hi, h->lo };
 }
 
-/* Those known that can still be asked for. */
+static bool entry_is_of(const struct named *n, const struct og_index *e)
+{
+	struct og_wire_hash128 content = to_wire(&e->content), src = to_wire(&e->src), dst = to_wire(&e->dst);
+
+	return is_of(n, e->type, &content, &src, &dst);
+}
+
+/* Whether another branch than main can ask for it: most share main's layers, and are passed over. */
+static bool other_wants(const struct og_state *s, const struct named *main, const struct og_index *e)
+{
+	const struct og_table *there = og_branch_table(main->b, e->type);
+
+	for (size_t i = 1; i < s->nbranches; i++) {
+		const struct og_table *t = s->branches[i]->live ? og_branch_table(s->branches[i], e->type) : NULL;
+		struct og_wire_hash128 key;
+		struct named n;
+		bool wants;
+
+		if (!t || !t->top || (there && there->top == t->top))
+			continue;
+		key = content_key(t);
+		if (!same_hash(&e->content, &key) || !named_init(&n, s->branches[i]))
+			continue;
+		wants = entry_is_of(&n, e);
+		free(n.keys);
+		if (wants)
+			return true;
+	}
+	return false;
+}
+
+/* Those known that can still be asked for; the others go once a checkpoint without them is there. */
 static bool take_over(struct indexing *x, const struct og_state *s, const struct named *main)
 {
+	struct storaged *sd = x->sd;
+	struct og_index *dropped = reallocarray(sd->index_dropped, sd->nindex_dropped + s->nindex + 1, sizeof(*dropped));
+
+	if (!dropped)
+		return false;
+	sd->index_dropped = dropped;
 	for (size_t i = 0; i < s->nindex; i++) {
 		const struct og_index *e = &s->index[i];
-		struct og_wire_hash128 content = to_wire(&e->content), src = to_wire(&e->src), dst = to_wire(&e->dst);
 
-		if (!is_bad(x->sd, &e->id) && is_of(main, e->type, &content, &src, &dst) && !list_add(x, e))
+		if (is_bad(sd, &e->id) || (!entry_is_of(main, e) && !other_wants(s, main, e)))
+			dropped[sd->nindex_dropped++] = *e;
+		else if (!list_add(x, e))
 			return false;
 	}
 	return true;
@@ -342,6 +381,42 @@ void index_keep(void *arg, struct og_journal *j, const struct og_branch *main, b
 			add_put(x, i);
 	free(n.keys);
 	go_on(x);
+}
+
+/* ---- out of the store ---- */
+
+static void on_deleted(void *arg, struct og_store_result *res)
+{
+	struct og_log_quoted q;
+
+	(void)arg;
+	/* Left for a cleanup. */
+	if (res->code < 0)
+		og_log(OG_LOG_WARN, "index.drop", "why=%s", og_log_quote(&q, res->err->message));
+}
+
+/* Whoever opened an older checkpoint may still ask for them, and builds what it does not find. */
+void index_drop(struct storaged *sd)
+{
+	size_t most = OG_MIN(sd->nindex_dropped, (size_t)OG_STORE_PAGE_MAX);
+	char (*keys)[OG_STORE_KEY_MAX + 1] = most ? calloc(most, sizeof(*keys)) : NULL;
+	const char **list = most ? calloc(most, sizeof(*list)) : NULL;
+	struct og_store_req req = { .op = OG_STORE_DELETE_MANY };
+
+	for (size_t i = 0, n = 0; keys && list && i < sd->nindex_dropped; i++) {
+		og_journal_index_key(sd->journal, &sd->index_dropped[i], keys[n]);
+		list[n] = keys[n];
+		n++;
+		if (n < most && i + 1 < sd->nindex_dropped)
+			continue;
+		req.keys = list;
+		req.nkeys = n;
+		og_store_submit(sd->store, &req, on_deleted, sd);
+		n = 0;
+	}
+	sd->nindex_dropped = 0;
+	free(keys);
+	free(list);
 }
 
 /* ---- when ---- */
@@ -392,6 +467,9 @@ void index_soon(struct storaged *sd)
 void index_free(struct storaged *sd)
 {
 	struct indexing *x = sd->indexing;
+
+	free(sd->index_dropped);
+	sd->index_dropped = NULL;
 
 	if (sd->index_timer)
 		event_free(sd->index_timer);

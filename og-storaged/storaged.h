@@ -148,6 +148,8 @@ struct storaged {
 	struct event *index_timer;
 	struct og_ulid index_bad[64];	/* objects that were not what their checkpoint says, or gone; the newest */
 	unsigned nindex_bad;
+	struct og_index *index_dropped;	/* named by the last checkpoint, and not by the one that is being made */
+	size_t nindex_dropped;
 	uint64_t index_gets, index_puts;	/* images from the store, into it */
 	struct delta *delta;		/* delta.c */
 	uint64_t delta_puts;		/* requests of its own among the store's puts if absent */
@@ -272,6 +274,8 @@ bool index_fetch(struct storaged *sd, const struct image *i);
 void index_soon(struct storaged *sd);
 /* The hook. */
 void index_keep(void *arg, struct og_journal *j, const struct og_branch *main, bool full, og_index_done done, void *token);
+/* The checkpoint is in the store. */
+void index_drop(struct storaged *sd);
 void index_free(struct storaged *sd);
 
 /* delta.c */

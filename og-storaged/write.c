@@ -647,6 +647,7 @@ void on_checkpoint(void *arg, struct og_journal *j, const struct og_branch *main
 	struct optimize *o = full ? sd->optimize : NULL;
 
 	(void)j;
+	index_drop(sd);
 	if (o && !o->after)
 		o->after = og_branch_ref(main);
 	delta_show(sd, main, full, o ? on_shown : NULL);

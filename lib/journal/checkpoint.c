@@ -141,6 +141,7 @@ static void on_ckpt_put(void *arg, struct og_store_result *res)
 		j->ckpt_told = (struct og_ckpt_name){ k->seq, k->id };
 		og_jn_ckpt_known(j, &j->ckpt_told);
 		j->stats.checkpoints++;
+		j->index_changed = false;	/* until this one ends no other changes it */
 		ckpt_done(k);
 	}
 	ckpt_unref(k);
@@ -281,9 +282,9 @@ static void index_done(void *token, const struct og_index *x, size_t n)
 	if (!j)
 		goto out;
 	/* They are derived: without memory to name them they are left out. */
-	if (!same && og_state_set_index(j->state, x, n, &err) < 0)
-		same = true;
-	if (same && k->nfolds == 0 && j->state->seq == j->ckpt_seq)
+	if (!same && og_state_set_index(j->state, x, n, &err) == 0)
+		j->index_changed = true;
+	if (!j->index_changed && k->nfolds == 0 && j->state->seq == j->ckpt_seq)
 		ckpt_done(k);	/* there is one that says the same */
 	else
 		put_hist(k);

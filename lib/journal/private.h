@@ -260,6 +260,7 @@ struct og_journal {
 	uint64_t ckpt_wait_us;
 	uint64_t ckpt_due;		/* none by itself below this seq */
 	unsigned ckpt_failures;		/* one after another */
+	bool index_changed;		/* no checkpoint says so yet */
 	struct og_jn_snapshot *snapshots;	/* states of older commits, kept for a while */
 	size_t nsnapshots;
 	struct og_journal_stats stats;
