@@ -292,6 +292,7 @@ static void put_settings(const struct child *c, struct og_buf *b)
 		{ "cache_bytes", NULL, o->cache_bytes },
 		{ "max_staleness_ms", NULL, o->max_staleness_ms },
 		{ "poll_ms", NULL, o->poll_ms },
+		{ "idle_ms", NULL, o->idle_ms },
 		{ "env.HOME", home ? home : "", 0 },
 		{ "env.SSL_CERT_FILE", ca ? ca : "", 0 },
 		{ "env.SSL_CERT_DIR", ca_dir ? ca_dir : "", 0 },

@@ -41,6 +41,7 @@ const char options_usage[] =
 	"      --cache-bytes <BYTES>       So much of it; K, M, G and T are understood; 0: none [default: 10G, at most half of the free space]\n"
 	"      --max-staleness-ms <MS>     How old a look for other hosts' commits may be for a read [default: 0]\n"
 	"      --poll-ms <MS>              Between two looks for other hosts' commits [default: 1000]\n"
+	"      --idle-ms <MS>              Without a commit, before images are made for the next start; 0: never [default: 30000]\n"
 	"      --admin-socket <PATH>       Where og-cli status and others reach this server [default: by the system]\n"
 	"      --log-format <FORMAT>       text or json [default: text]\n"
 	"      --libexec-dir <DIR>         Where og-storaged and og-worker are [default: by the installation]\n"
@@ -87,6 +88,7 @@ static const struct option_row option_rows[] = {
 	SIZE("cache-bytes", "OMNIGRAPH_CACHE_BYTES", cache_bytes, UINT64_MAX, 0),
 	NUMBER("max-staleness-ms", "OMNIGRAPH_MAX_STALENESS_MS", max_staleness_ms, 0, 0, UINT32_MAX),
 	NUMBER("poll-ms", "OMNIGRAPH_POLL_MS", poll_ms, 1000, 1, UINT32_MAX),
+	NUMBER("idle-ms", "OMNIGRAPH_IDLE_MS", idle_ms, 30000, 0, UINT32_MAX),
 	TEXT("admin-socket", NULL, admin_socket),
 	TEXT("log-format", NULL, log_format),
 	TEXT("libexec-dir", NULL, libexec_dir),

@@ -18,7 +18,7 @@ struct options {
 	uint64_t query_memory, cache_bytes;				    /* bytes; cache 0: none, UINT64_MAX: by the machine */
 	uint64_t image_memory;						    /* bytes; 0: half of the memory there is */
 	uint64_t workers;						    /* 0: by the machine */
-	uint64_t max_staleness_ms, poll_ms;
+	uint64_t max_staleness_ms, poll_ms, idle_ms;
 	uint64_t drain_timeout, stuck_timeout; /* seconds */
 	uint64_t inflight_max, bytes_max; /* per actor */
 	uint32_t given; /* options on the command line, a bit each in the table's order: their variables do not count */

@@ -162,7 +162,7 @@ static struct base *base_make(struct storaged *sd, const struct og_branch *br, b
 	return b;
 }
 
-static struct base *base_find(struct storaged *sd, const struct og_ulid *branch)
+static struct base *base_find(const struct storaged *sd, const struct og_ulid *branch)
 {
 	for (struct base *b = sd->bases; b; b = b->next)
 		if (og_ulid_cmp(&b->branch, branch) == 0)
@@ -475,6 +475,7 @@ void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_
 	}
 	og_buf_fini(&b);
 	og_arena_fini(&a);
+	sd->last_is_ours = ev->ours;
 	bell_publish(sd);
 	/* Who has made a commit is told behind its answer, all others from the loop. */
 	if (sd->flush)
@@ -529,6 +530,21 @@ void graph_tell(struct storaged *sd, struct peer *p)
 {
 	push_make(sd);
 	push_to(sd, p);
+}
+
+const struct base *base_of(const struct storaged *sd, const struct og_ulid *branch)
+{
+	return base_find(sd, branch);
+}
+
+void base_renew_main(struct storaged *sd)
+{
+	struct base *b = sd->journal ? base_find(sd, &og_state_main(og_journal_state(sd->journal))->id) : NULL;
+
+	if (!b)
+		return;
+	b->delta_rows = UINT64_MAX / 2;
+	renew_old_bases(sd);
 }
 
 void graph_flush(struct storaged *sd)
@@ -1035,6 +1051,9 @@ static void on_opened(void *arg, struct og_journal *j, const struct og_error *er
 		sd->looked_us = sd->opened_us;
 		sd->asked_before = sd->direct;
 		start_poll(sd);
+		sd->last_is_ours = true;
+		if (index_start(sd, &e) < 0)
+			og_log(OG_LOG_ERROR, "index.start", "why=\"%s\"", e.message);
 		if (!sd->flush)
 			sd->flush = event_new(sd->child.base, -1, 0, on_flush, sd);
 		bell_opened(sd);

@@ -3,6 +3,9 @@
  * from rows. They are derived: what is missing or damaged is built; what cannot be put there is built again next time. What a new checkpoint names
  * no more is deleted: no live branch consists of it.
  *
+ * An image stands for one state of its type, the rows written since are deltas above it. Once nobody has written for a while the host that wrote last
+ * folds them in and has new images made, so that a server which ends then is quickly back.
+ *
  * What is kept: images of main, as the checkpoint has it, that queries have asked for, of types large enough to be worth a request, and of columns
  * those of few bytes a row, which gain most: strings and vectors are as soon read from their Parquet.
  */
@@ -13,6 +16,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "base/date.h"
 #include "base/fd.h"
 #include "base/log.h"
 
@@ -22,6 +26,8 @@
 #define PUTS_MAX 2u			/* at one time */
 #define QUIET_MS 2000			/* without a new image, before what there is is put */
 #define PART_ROWS (1u << 20)		/* as in image/image.h */
+#define LOOKS 4u			/* whether the log stands still, in the time that it must */
+#define REST UINT64_C(20)		/* such times between two renewals: rewriting and building are never more than a small part of it */
 
 static struct og_hash128 from_wire(const struct og_wire_hash128 *h)
 {
@@ -464,9 +470,78 @@ void index_soon(struct storaged *sd)
 		evtimer_add(sd->index_timer, &quiet);
 }
 
+/* ---- when nobody writes any more ---- */
+
+/*
+ * A large type that was written since the base was made: its images are of what no checkpoint has, so that the next process would begin from rows.
+ * Only what somebody reads is worth it.
+ */
+static bool is_behind(struct storaged *sd, const struct base *b, const struct og_branch *now)
+{
+	for (size_t i = 0; i < b->state->ntables; i++) {
+		const struct og_table *then = &b->state->tables[i], *t = og_branch_table(now, then->type);
+		struct og_wire_hash128 key = t ? content_key(t) : b->keys[i];
+		uint64_t bytes = 0;
+
+		for (const struct og_layer *l = t ? t->top : NULL; l; l = l->below)
+			bytes += l->in_log ? 0 : l->seg.bytes;
+		if (bytes < ROWS_BYTES_MIN || (key.hi == b->keys[i].hi && key.lo == b->keys[i].lo && stack_bytes(t) > 0))
+			continue;
+		for (const struct image *m = sd->image_list; m; m = m->next)
+			if (m->fd >= 0 && m->key.content.hi == b->keys[i].hi && m->key.content.lo == b->keys[i].lo)
+				return true;
+	}
+	return false;
+}
+
+static void on_idle_done(void *arg, const struct og_error *err)
+{
+	struct storaged *sd = arg;
+
+	/* Images of the new base are made; once they are there they are put. Who writes again meanwhile is no more idle than before. */
+	if (err->code == 0 && og_journal_state(sd->journal)->seq == sd->idle_seq)
+		base_renew_main(sd);
+}
+
+static void on_idle(evutil_socket_t fd, short what, void *arg)
+{
+	struct storaged *sd = arg;
+	uint64_t now = og_monotonic_us();
+	const struct og_state *s = sd->journal ? og_journal_state(sd->journal) : NULL;
+	const struct base *b = s ? base_of(sd, &og_state_main(s)->id) : NULL;
+
+	(void)fd;
+	(void)what;
+	if (!b || og_journal_status(sd->journal) != OG_JOURNAL_WRITABLE || sd->jobs || sd->indexing)
+		return;
+	if (s->seq != sd->idle_seq) {
+		sd->idle_seq = s->seq;
+		sd->idle_since_us = now;
+	}
+	if (!sd->last_is_ours || now - sd->idle_since_us < sd->idle_us || now < sd->idle_rest_us || !is_behind(sd, b, og_state_main(s)))
+		return;
+	sd->idle_rest_us = now + REST * sd->idle_us;
+	og_journal_checkpoint(sd->journal, false, on_idle_done, sd);
+}
+
+int index_start(struct storaged *sd, struct og_error *err)
+{
+	uint64_t us = sd->idle_us / LOOKS;
+	struct timeval tv = { (time_t)(us / 1000000), (suseconds_t)(us % 1000000) };
+
+	if (!sd->idle_us || sd->direct || sd->idle_timer)
+		return 0;
+	sd->idle_timer = event_new(sd->child.base, -1, EV_PERSIST, on_idle, sd);
+	return sd->idle_timer && event_add(sd->idle_timer, &tv) == 0 ? 0 : og_error_nomem(err);
+}
+
 void index_free(struct storaged *sd)
 {
 	struct indexing *x = sd->indexing;
+
+	if (sd->idle_timer)
+		event_free(sd->idle_timer);
+	sd->idle_timer = NULL;
 
 	free(sd->index_dropped);
 	sd->index_dropped = NULL;

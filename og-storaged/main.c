@@ -137,6 +137,7 @@ static int read_settings(struct storaged *sd, struct og_error *err)
 	if (!uri || !*uri)
 		return og_error_set(err, OG_ERR_BAD, "no graph to serve");
 	sd->max_staleness_us = og_child_setting_u64(&sd->child, "max_staleness_ms", 0) * 1000;
+	sd->idle_us = og_child_setting_u64(&sd->child, "idle_ms", 0) * 1000;
 	sd->poll_us = og_child_setting_u64(&sd->child, "poll_ms", 0) * 1000;
 	sd->direct = mode && strcmp(mode, "direct") == 0;
 	sd->uri = strdup(uri);

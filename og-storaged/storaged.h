@@ -145,7 +145,9 @@ struct storaged {
 	struct event *jobs_retry, *leave;
 	struct og_error fold_error;	/* the first failure of a fold since it was cleared */
 	struct indexing *indexing;	/* index.c: a checkpoint waits for it */
-	struct event *index_timer;
+	struct event *index_timer, *idle_timer;
+	uint64_t idle_us, idle_since_us, idle_rest_us, idle_seq;	/* so long; CLOCK_MONOTONIC: no object since, no renewal before; the object */
+	bool last_is_ours;		/* the newest object was put by us, or was there before us */
 	struct og_ulid index_bad[64];	/* objects that were not what their checkpoint says, or gone; the newest */
 	unsigned nindex_bad;
 	struct og_index *index_dropped;	/* named by the last checkpoint, and not by the one that is being made */
@@ -178,6 +180,8 @@ void graph_opened_hook(void *arg, struct og_journal *j, const struct og_journal_
 void graph_flush(struct storaged *sd);		/* sends what was applied to all peers */
 void graph_tell(struct storaged *sd, struct peer *p);	/* ... to this one; the others wait for the loop */
 void graph_close(struct storaged *sd);
+const struct base *base_of(const struct storaged *sd, const struct og_ulid *branch);	/* NULL: nobody reads it */
+void base_renew_main(struct storaged *sd);	/* readers of main move on to its present state */
 struct content *content_find(struct storaged *sd, uint32_t type_id, const struct og_wire_hash128 *key);
 /* Registers (or finds) the content of a table. NULL: no memory. */
 struct content *content_of(struct storaged *sd, const struct og_table *t, const struct og_schema_state *schema);
@@ -270,6 +274,7 @@ void job_fold(void *arg, struct og_journal *j, const struct og_fold_job *fold, o
 const struct og_index *index_find(struct storaged *sd, const struct og_wire_image *k);	/* NULL: not in the store */
 /* Gets it from there: image_built, or else the builder's job. false: it does not lie there. */
 bool index_fetch(struct storaged *sd, const struct image *i);
+int index_start(struct storaged *sd, struct og_error *err);	/* there is a journal */
 /* The builder made it: once nothing more comes it may be kept in the store. */
 void index_soon(struct storaged *sd);
 /* The hook. */

@@ -140,7 +140,7 @@ int og_child_launch(struct event_base *base, const struct og_launch *l, pid_t *p
  *	state (open|default_deny|policy), bind (as asked for), workers (count), cpus (usable)
  *	header_timeout, body_timeout, idle_timeout, query_timeout (seconds), query_memory (bytes), image_memory (bytes),
  *	inflight_max, bytes_max (per actor), cache_dir ("" = none), cache_bytes (0 = none, UINT64_MAX = by the machine),
- *	max_staleness_ms, poll_ms, zones_fd (0: none)
+ *	max_staleness_ms, poll_ms, idle_ms (0: never), zones_fd (0: none)
  *	env.NAME (HOME, SSL_CERT_FILE, SSL_CERT_DIR of who started us; "" when not set) */
 
 #endif
