@@ -123,6 +123,7 @@ static int take_over(struct og_journal *j, const struct og_ckpt_name *name, stru
 	if (rc < 0)
 		return rc;
 	og_jn_ckpt_known(j, name);
+	j->index_changed = false;
 	j->stats.checkpoints_taken++;
 	return 0;
 }
