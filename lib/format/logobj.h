@@ -32,6 +32,7 @@ struct og_log_body {
 	uint64_t off;		/* in memory: from the start of the object */
 	uint64_t len;
 	struct og_sha256 sha256;
+	bool sound;		/* og_logobj_body has looked, and need not again: the bytes belong to whoever holds the object */
 };
 
 /* A body that has no place yet: its bytes and their digest, made when there was time for it. */

@@ -28,6 +28,7 @@ static void free_all(struct og_journal *j)
 	free(j->tail);
 	og_jn_check_fini(&j->check);
 	og_jn_snapshots_free(j);
+	og_jn_bodies_free(j);
 	og_lines_fini(&j->lines);
 	og_state_free(j->state);
 	og_arena_fini(&j->genesis_arena);

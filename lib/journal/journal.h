@@ -147,7 +147,10 @@ void og_journal_confirm(struct og_journal *j, og_journal_done cb, void *arg);
 const struct og_logobj *og_journal_object(const struct og_journal *j, uint64_t seq);
 
 typedef void (*og_journal_bytes)(void *arg, struct og_slice bytes, const struct og_error *err);
-/* The Parquet bytes of an in-log layer, digest checked: from memory or one GET. Answered from the loop. */
+/*
+ * The Parquet bytes of an in-log layer, digest checked: from memory, or by one GET of their range alone. Of those 16 MiB are kept, so that the next image
+ * of the type costs none. Answered from the loop.
+ */
 void og_journal_layer_bytes(struct og_journal *j, const struct og_layer *l, og_journal_bytes cb, void *arg);
 /* The store key (prefix included) of an index object, of a segment's object, for og_store_get_fd. */
 void og_journal_index_key(const struct og_journal *j, const struct og_index *x, char out[OG_STORE_KEY_MAX + 1]);

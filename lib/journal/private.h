@@ -23,6 +23,7 @@
 #define OG_JN_TAIL_WAIT 64u	/* a batch waits for a checkpoint in progress */
 #define OG_JN_CACHE_BYTES (16u * OG_MIB)	/* objects kept below the checkpoint */
 #define OG_JN_TAIL_BYTES (64u * OG_MIB)		/* and above it, where checkpoints lag or objects are large */
+#define OG_JN_BODIES_BYTES (16u * OG_MIB)	/* bodies of objects that are not in memory, read before */
 #define OG_JN_WINDOW_MAX 64u
 #define OG_JN_GETS_MAX (OG_JN_TAIL_WAIT + 1)	/* opening: such a tail and the key behind it, at once */
 #define OG_JN_LINE_COMMITS 4096u
@@ -191,6 +192,14 @@ struct og_jn_fence {
 	void (*then)(struct og_journal *j);	/* waits for the answer */
 };
 
+/* A body as it was read from the store, digest checked. */
+struct og_jn_body {
+	uint64_t seq;
+	uint32_t body;
+	uint64_t used;			/* tick */
+	struct og_buf bytes;
+};
+
 struct og_journal {
 	unsigned refs;
 	bool closed;
@@ -261,6 +270,8 @@ struct og_journal {
 	uint64_t ckpt_due;		/* none by itself below this seq */
 	unsigned ckpt_failures;		/* one after another */
 	bool index_changed;		/* no checkpoint says so yet */
+	struct og_jn_body *bodies;	/* of at most OG_JN_BODIES_BYTES, those used last */
+	size_t nbodies, cap_bodies, bodies_bytes;
 	struct og_jn_snapshot *snapshots;	/* states of older commits, kept for a while */
 	size_t nsnapshots;
 	struct og_journal_stats stats;
@@ -369,6 +380,7 @@ void og_jn_trim_tail(struct og_journal *j);
 void og_jn_ckpt_free(struct og_journal *j);
 void og_jn_opened_free(struct og_journal *j);	/* open.c */
 void og_jn_snapshots_free(struct og_journal *j);
+void og_jn_bodies_free(struct og_journal *j);
 
 /* open.c */
 typedef void (*og_jn_opened)(void *arg, struct og_journal *j, struct og_error *err);

@@ -17,6 +17,69 @@ struct og_jn_snapshot {
 
 /* ---- bytes of a layer ---- */
 
+void og_jn_bodies_free(struct og_journal *j)
+{
+	for (size_t i = 0; i < j->nbodies; i++)
+		og_buf_fini(&j->bodies[i].bytes);
+	free(j->bodies);
+	j->bodies = NULL;
+	j->nbodies = j->cap_bodies = j->bodies_bytes = 0;
+}
+
+static struct og_jn_body *kept_body(struct og_journal *j, uint64_t seq, uint32_t body)
+{
+	for (size_t i = 0; i < j->nbodies; i++)
+		if (j->bodies[i].seq == seq && j->bodies[i].body == body) {
+			j->bodies[i].used = ++j->tick;
+			return &j->bodies[i];
+		}
+	return NULL;
+}
+
+static size_t body_cost(const struct og_jn_body *b)
+{
+	return sizeof(*b) + b->bytes.cap;
+}
+
+static void forget_oldest(struct og_journal *j)
+{
+	size_t oldest = 0;
+
+	for (size_t i = 1; i < j->nbodies; i++)
+		if (j->bodies[i].used < j->bodies[oldest].used)
+			oldest = i;
+	j->bodies_bytes -= body_cost(&j->bodies[oldest]);
+	og_buf_fini(&j->bodies[oldest].bytes);
+	j->bodies[oldest] = j->bodies[--j->nbodies];
+}
+
+/* Each image of a type is made from all of its layers. Without memory they are read again. */
+static void keep_body(struct og_journal *j, uint64_t seq, uint32_t body, struct og_slice bytes)
+{
+	struct og_jn_body b = { .seq = seq, .body = body, .used = ++j->tick };
+
+	if (bytes.len > OG_JN_BODIES_BYTES / 4 || kept_body(j, seq, body))
+		return;
+	if (j->nbodies == j->cap_bodies) {
+		size_t cap = j->cap_bodies ? 2 * j->cap_bodies : 16;
+		struct og_jn_body *v = reallocarray(j->bodies, cap, sizeof(*v));
+
+		if (!v)
+			return;
+		j->bodies = v;
+		j->cap_bodies = cap;
+	}
+	og_buf_slice(&b.bytes, bytes);
+	if (b.bytes.failed) {
+		og_buf_fini(&b.bytes);
+		return;
+	}
+	j->bodies[j->nbodies++] = b;
+	j->bodies_bytes += body_cost(&b);
+	while (j->bodies_bytes > OG_JN_BODIES_BYTES)
+		forget_oldest(j);
+}
+
 struct layer_get {
 	struct og_journal *j;
 	uint64_t seq, off, len;
@@ -46,6 +109,8 @@ static void on_layer(void *arg, struct og_store_result *res)
 		if (!og_sha256_eq(&have, &g->sha256))
 			og_error_set(&err, OG_ERR_CORRUPT, "log object %llu body %u: digest mismatch",
 				     (unsigned long long)g->seq, g->body);
+		else
+			keep_body(g->j, g->seq, g->body, bytes);
 	}
 	g->cb(g->arg, err.code ? og_slice(NULL, 0) : bytes, &err);
 	free(g);
@@ -64,15 +129,18 @@ static void run_bytes(struct og_journal *j, struct og_jn_call *c)
 {
 	struct layer_get *g = (struct layer_get *)(uintptr_t)c->ref;
 	const struct og_logobj *o = og_journal_object(j, g->seq);
+	const struct og_jn_body *kept = o ? NULL : kept_body(j, g->seq, g->body);
 	struct og_slice bytes = { 0 };
 	struct og_error err = { 0 };
 
 	/* It was there a moment ago, but objects have come since. */
-	if (!o) {
+	if (!o && !kept) {
 		fetch_layer(g);
 		return;
 	}
-	if (og_logobj_body(o, g->body, &bytes, &err) < 0)
+	if (kept)
+		bytes = og_buf_view(&kept->bytes);
+	else if (og_logobj_body(o, g->body, &bytes, &err) < 0)
 		bytes = og_slice(NULL, 0);
 	g->cb(g->arg, bytes, &err);
 	free(g);
@@ -86,7 +154,7 @@ void og_journal_layer_bytes(struct og_journal *j, const struct og_layer *l, og_j
 	if (!g)
 		abort();
 	*g = (struct layer_get){ .j = j, .seq = l->seq, .off = l->off, .len = l->len, .body = l->body, .sha256 = l->sha256, .cb = cb, .arg = arg };
-	if (o && !o->stub)
+	if (o ? !o->stub : kept_body(j, l->seq, l->body) != NULL)
 		og_jn_call(j, run_bytes)->ref = g;
 	else
 		fetch_layer(g);

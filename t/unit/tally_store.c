@@ -30,6 +30,7 @@ static void on_answered(void *arg, struct og_store_result *res)
 	struct asked *q = arg;
 
 	q->s->tally.under_way--;
+	q->s->tally.bytes += res->body.len;
 	q->cb(q->arg, res);
 	free(q);
 }
@@ -126,5 +127,6 @@ void tally_reset(struct og_store *s)
 	struct tally *t = tally_of(s);
 
 	t->rounds = t->at_once = 0;
+	t->bytes = 0;
 	memset(t->requests, 0, sizeof(t->requests));
 }

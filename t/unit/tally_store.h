@@ -16,6 +16,7 @@ struct tally {
 	unsigned rounds;	/* since tally_reset */
 	unsigned at_once;	/* the most under way at a time, since then */
 	uint64_t requests[OG_STORE_NOPS];	/* since then */
+	uint64_t bytes;		/* of answers to gets, since then */
 };
 
 /* Takes over `inner`; freeing the result frees it. `paged` false: like a store of another machine, without shared pages. NULL without memory. */

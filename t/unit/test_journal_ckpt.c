@@ -7,6 +7,7 @@
 
 #include <event2/event.h>
 
+#include "journal/private.h"
 #include "tally_store.h"
 
 START_TEST(a_checkpoint_opens_as_the_log_does)
@@ -559,6 +560,79 @@ START_TEST(failing_checkpoints_become_rare)
 }
 END_TEST
 
+static const struct og_layer *top_layer(void)
+{
+	return og_branch_table(og_state_main(og_journal_state(a)), 1)->top;
+}
+
+/* All bodies of the stack, one after the other: how many requests that took. */
+static uint64_t read_stack(void)
+{
+	uint64_t before = requests();
+
+	for (const struct og_layer *l = top_layer(); l; l = l->below) {
+		struct outcome o = { 0 };
+
+		og_journal_layer_bytes(a, l, on_bytes, &o);
+		run(&o);
+		ck_assert_int_eq(o.code, 0);
+		ck_assert_uint_eq(o.bytes.len, l->len);
+		og_buf_fini(&o.bytes);
+	}
+	return requests() - before;
+}
+
+/* Each image of a type is made from all of its layers: those in the log below the checkpoint are read once, and nothing but they. */
+START_TEST(bodies_below_the_checkpoint_are_read_once)
+{
+	uint64_t bytes = 0;
+
+	for (int i = 0; i < 20; i++)
+		plain(a, "main");
+	checkpoint();
+	interpose(false);
+	for (const struct og_layer *l = top_layer(); l; l = l->below) {
+		ck_assert(l->in_log);
+		bytes += l->len;
+	}
+	ck_assert_ptr_null(og_journal_object(a, 1));
+	tally_reset(st);
+	ck_assert_uint_eq(read_stack(), 20);
+	ck_assert_uint_eq(tally_of(st)->requests[OG_STORE_GET], 20);
+	ck_assert_uint_eq(tally_of(st)->bytes, bytes);
+	ck_assert_uint_eq(read_stack(), 0);
+	ck_assert_uint_eq(read_stack(), 0);
+}
+END_TEST
+
+/* No more than 16 MiB of them. */
+START_TEST(bodies_that_are_kept_are_bounded)
+{
+	enum { MIB = 1024 * 1024 };
+	char *big = malloc(3 * MIB + 1);
+
+	if (threads) {		/* once is enough: it writes 24 MiB */
+		free(big);
+		return;
+	}
+	memset(big, 'x', 3 * MIB);
+	big[3 * MIB] = '\0';
+	for (int i = 0; i < 8; i++) {
+		struct spec s = on(a, "main");
+
+		s.rows = big;
+		ck_assert_int_eq(commit(&s).outcome, OG_COMMITTED);
+	}
+	free(big);
+	checkpoint();
+	interpose(false);
+	ck_assert_uint_eq(read_stack(), 8);
+	ck_assert_uint_eq(read_stack(), 8);	/* the one that is wanted next is the one used least lately */
+	ck_assert_uint_le(a->bodies_bytes, 16 * MIB);
+	ck_assert_uint_ge(a->nbodies, 4);
+}
+END_TEST
+
 /* Objects in memory are bounded even where checkpoints are not made; what is gone from there is had from the store. */
 START_TEST(a_long_tail_does_not_stay_in_memory)
 {
@@ -610,6 +684,8 @@ static void add(TCase *tc)
 	tcase_add_test(tc, commits_do_not_wait_for_a_checkpoint);
 	tcase_add_test(tc, a_slow_checkpoint_is_followed_by_a_pause);
 	tcase_add_test(tc, failing_checkpoints_become_rare);
+	tcase_add_test(tc, bodies_below_the_checkpoint_are_read_once);
+	tcase_add_test(tc, bodies_that_are_kept_are_bounded);
 	tcase_add_test(tc, a_long_tail_does_not_stay_in_memory);
 }
 
