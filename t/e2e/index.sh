@@ -142,6 +142,31 @@ stop
 verified "$g"
 ! grep -q '^note' "$tmp/verify" || fail "verify: $(cat "$tmp/verify")"
 
+# --- a folder that turns out to be read-only: it is tried once, and answers go on; images that are there are of use
+mkdir "$tmp/ro"
+undo() { umount -l "$tmp/ro" 2>/dev/null; }
+for from in loaded kept; do
+	hand_over "$tmp/$from"
+	if ! { mount --bind "$tmp/$from" "$tmp/ro" && mount -o remount,ro,bind "$tmp/ro"; } 2>/dev/null; then
+		echo "NOT TESTED: a read-only mount is not possible here"
+		break
+	fi
+	serve "$tmp/ro" --workers 1
+	asked "$tmp/now"
+	same "$tmp/first" "$tmp/now" "read-only"
+	if [ $from = loaded ]; then
+		until_ok 60 grep -q 'journal.checkpoint' "$tmp/err" || fail "no word of why nothing is put"
+		check_log 'index.keep .*Read-only'
+		asked "$tmp/now"
+		same "$tmp/first" "$tmp/now" "after the attempt"
+		[ "$(counter index_puts)" = 0 ] || fail "put into a read-only folder"
+	else
+		fetched 5
+	fi
+	stop
+	umount "$tmp/ro"
+done
+
 # --- og-storaged killed while they are put
 for n in 1 2; do
 	copy "$tmp/loaded" "$g"
