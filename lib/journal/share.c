@@ -147,10 +147,10 @@ static void on_theirs(void *arg, struct og_store_result *res)
 
 	if (og_jn_back(j)) {
 		j->ckpt_looking = false;
-		/* Meanwhile it may have made one itself, or is about to: that is then as good. */
+		/* Meanwhile it may have made one itself, or is about to: that is then as good. Or a floor came, and what this one names is deleted. */
 		if (res->code < 0)
 			err = *res->err;
-		else if (!j->ckpt && t->name.seq > j->ckpt_seq && t->name.seq <= j->state->seq)
+		else if (!j->ckpt && t->name.seq > j->ckpt_seq && t->name.seq <= j->state->seq && counts(j, &t->name))
 			(void)take_over(j, &t->name, res->body, &err);
 		if (err.code)
 			og_log(OG_LOG_WARN, "journal.checkpoint", "seq=%llu text=\"another host's cannot be taken over\" why=%s",

@@ -423,6 +423,39 @@ START_TEST(where_an_open_began)
 }
 END_TEST
 
+/* Between the object that tells of a checkpoint and that checkpoint comes a floor that does not keep it: what it consists of may be deleted any time. */
+START_TEST(a_checkpoint_that_a_floor_gave_up_is_not_taken_over)
+{
+	struct og_ckpt_name keep = { .seq = 3 };
+	struct og_record floor = { .kind = OG_REC_FLOOR, .floor = { .keep = &keep, .nkeep = 1 } };
+	struct og_journal_stats stats;
+	struct outcome o = { 0 };
+
+	ck_assert_int_eq(og_ulid_new(&gen, &keep.id, &failure), 0);
+	ck_assert_int_eq(og_ulid_new(&gen, &floor.id, &failure), 0);
+	floor.floor.before = floor.id;
+	for (int i = 0; i < 5; i++)
+		plain(a, "main");
+	b = open_journal();
+	plain(a, "main");
+	plain(a, "main");
+	checkpoint();
+	/* Both are in one window of b's: it asks for one object, one, two. */
+	plain(a, "main");
+	ck_assert_uint_eq(og_journal_object(a, 8)->made.seq, 7);
+	ck_assert_int_eq(og_jn_append_record(a, &floor, on_commit, &o, &failure), 0);
+	run(&o);
+	ck_assert_int_eq(o.outcome, OG_COMMITTED);
+	confirm(b);
+	ck_assert_uint_eq(og_journal_state(b)->floor_seq, 9);
+	while (b->ckpt_looking)
+		turn(1);
+	og_journal_stats(b, &stats);
+	ck_assert_uint_eq(stats.checkpoints_taken, 0);
+	ck_assert_uint_eq(og_journal_checkpoint_seq(b), 0);
+}
+END_TEST
+
 START_TEST(a_long_tail_makes_a_checkpoint_by_itself)
 {
 	struct og_journal_config c = config();
@@ -680,6 +713,7 @@ static void add(TCase *tc)
 	tcase_add_test(tc, index_objects_take_their_time);
 	tcase_add_test(tc, closed_while_index_objects_are_put);
 	tcase_add_test(tc, where_an_open_began);
+	tcase_add_test(tc, a_checkpoint_that_a_floor_gave_up_is_not_taken_over);
 	tcase_add_test(tc, a_long_tail_makes_a_checkpoint_by_itself);
 	tcase_add_test(tc, commits_do_not_wait_for_a_checkpoint);
 	tcase_add_test(tc, a_slow_checkpoint_is_followed_by_a_pause);
