@@ -401,14 +401,35 @@ static void on_deleted(void *arg, struct og_store_result *res)
 		og_log(OG_LOG_WARN, "index.drop", "why=%s", og_log_quote(&q, res->err->message));
 }
 
+/* A checkpoint that failed may have dropped what another host's, taken over since, names; and without memory the old list stays as it was. */
+static void keep_named(struct storaged *sd)
+{
+	const struct og_state *s = og_journal_state(sd->journal);
+	size_t n = 0;
+
+	for (size_t i = 0; i < sd->nindex_dropped; i++) {
+		bool named = false;
+
+		for (size_t k = 0; k < s->nindex && !named; k++)
+			named = og_ulid_cmp(&s->index[k].id, &sd->index_dropped[i].id) == 0;
+		if (!named)
+			sd->index_dropped[n++] = sd->index_dropped[i];
+	}
+	sd->nindex_dropped = n;
+}
+
 /* Whoever opened an older checkpoint may still ask for them, and builds what it does not find. */
 void index_drop(struct storaged *sd)
 {
-	size_t most = OG_MIN(sd->nindex_dropped, (size_t)OG_STORE_PAGE_MAX);
-	char (*keys)[OG_STORE_KEY_MAX + 1] = most ? calloc(most, sizeof(*keys)) : NULL;
-	const char **list = most ? calloc(most, sizeof(*list)) : NULL;
+	char (*keys)[OG_STORE_KEY_MAX + 1];
+	const char **list;
 	struct og_store_req req = { .op = OG_STORE_DELETE_MANY };
+	size_t most;
 
+	keep_named(sd);
+	most = OG_MIN(sd->nindex_dropped, (size_t)OG_STORE_PAGE_MAX);
+	keys = most ? calloc(most, sizeof(*keys)) : NULL;
+	list = most ? calloc(most, sizeof(*list)) : NULL;
 	for (size_t i = 0, n = 0; keys && list && i < sd->nindex_dropped; i++) {
 		og_journal_index_key(sd->journal, &sd->index_dropped[i], keys[n]);
 		list[n] = keys[n];
