@@ -20,7 +20,6 @@
 
 #define STEP_US UINT64_C(1000000)
 #define PLAN_CACHE (1u * OG_MIB)
-#define FOLDS 8u
 #define LEAVE_MS 10000u		/* og-storaged has nothing to do any more when it is told to leave */
 
 /* ---- the runner: on the spot, but never from within the call ---- */
@@ -203,13 +202,16 @@ static uint64_t wanted_cache(void)
 	return n;
 }
 
-/* How many types a checkpoint of this command works on at a time. */
+/* How many types a checkpoint of this command works on at a time; 0: as many as the journal thinks right. */
 static int wanted_folds(unsigned *out, struct og_error *err)
 {
 	const char *text = getenv("OMNIGRAPH_MAINTENANCE_CONCURRENCY");
-	uint64_t n = FOLDS;
+	uint64_t n;
 
-	if (text && *text && (!og_parse_u64(og_slice_str(text), &n) || n == 0 || n > UINT32_MAX))
+	*out = 0;
+	if (!text || !*text)
+		return 0;
+	if (!og_parse_u64(og_slice_str(text), &n) || n == 0 || n > UINT32_MAX)
 		return og_error_set(err, OG_ERR_BAD, "OMNIGRAPH_MAINTENANCE_CONCURRENCY: '%.64s' is not a positive integer", text);
 	*out = (unsigned)n;
 	return 0;

@@ -3,9 +3,6 @@
 
 #include "storaged.h"
 
-#include <stdlib.h>
-
-#include "base/fd.h"
 #include "base/log.h"
 #include "proc/cachedir.h"
 
@@ -45,22 +42,9 @@ int segment_get(struct storaged *sd, uint32_t type, const struct og_seg *seg, og
 	return 0;
 }
 
-static void unmap(void *arg)
-{
-	og_unmap(arg);
-	free(arg);
-}
-
 void segment_keep(struct storaged *sd, const struct og_seg *seg, int fd)
 {
-	struct og_slice *map = malloc(sizeof(*map));
-	struct og_error ignored = { 0 };
-
-	/* Only a fetch saved. */
-	if (map && og_map_file(fd, seg->bytes, map, &ignored) == 0)
-		segment_keep_bytes(sd, &seg->sha256, *map, unmap, map);
-	else
-		free(map);
+	og_cache_put_fd(sd->cache, &(struct og_cache_object){ .digest = og_digest_of_sha256(&seg->sha256), .size = seg->bytes }, fd);
 }
 
 void segment_keep_bytes(struct storaged *sd, const struct og_sha256 *sha256, struct og_slice bytes, void (*done)(void *arg), void *arg)

@@ -46,7 +46,7 @@ static int open_layer(struct og_job *j, size_t n, struct og_error *err)
 		return rc;
 	if (l->file.rows >= OG_JOB_DELETE)
 		return og_error_set(err, OG_ERR_CORRUPT, "%llu rows are too many", (unsigned long long)l->file.rows);
-	/* Memory is taken by the row before a column is read. Ids differ, so each takes a bit at least, however they are packed. */
+	/* Memory is taken by the row before a column is read. However alike ids are, our codecs take more than a bit for each. */
 	if (l->file.rows / 8 > j->in->layers[n].bytes.len)
 		return og_error_set(err, OG_ERR_CORRUPT, "%llu rows cannot be in %zu bytes", (unsigned long long)l->file.rows,
 				    j->in->layers[n].bytes.len);

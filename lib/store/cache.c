@@ -378,32 +378,14 @@ static void complete(struct flight *f, const struct og_cache_result *res)
 		}
 }
 
-static void unmap(void *arg)
-{
-	og_unmap(arg);
-	free(arg);
-}
-
-/* What came into memory for whoever maps it gets into the folder behind that. */
-static void keep_behind(struct og_cache *c, const struct task *t)
-{
-	struct og_cache_object o = { .digest = t->digest, .size = t->size };
-	struct og_slice *map = c->path ? malloc(sizeof(*map)) : NULL;
-	struct og_error ignored = { 0 };
-
-	if (map && og_map_file(t->fd, t->size, map, &ignored) == 0)
-		og_cache_put(c, &o, *map, unmap, map);
-	else
-		free(map);
-}
-
 static void on_kept(struct og_cache *c, struct task *t)
 {
 	struct og_cache_result res = { .code = t->failed.code, .err = t->failed.code < 0 ? &t->failed : NULL, .size = t->size, .verified = t->verified };
 	struct flight *f = (struct flight *)t;
 
+	/* What came into memory for whoever maps it gets into the folder behind that. */
 	if (t->sealed && !t->copy && t->verified)
-		keep_behind(c, t);
+		og_cache_put_fd(c, &(struct og_cache_object){ .digest = t->digest, .size = t->size }, t->fd);
 	tell_trouble(c, &f->disk);
 	tell_trouble(c, &t->err);
 	if (t->file.tmp[0] && t->err.code == 0 && t->verified)
@@ -591,6 +573,23 @@ void og_cache_put(struct og_cache *c, const struct og_cache_object *o, struct og
 	k->waits = c->flights != NULL;
 	if (!k->waits)
 		start_task(c, &k->task, TASK_PUT, on_put);
+}
+
+static void unmap(void *arg)
+{
+	og_unmap(arg);
+	free(arg);
+}
+
+void og_cache_put_fd(struct og_cache *c, const struct og_cache_object *o, int fd)
+{
+	struct og_slice *map = c->path ? malloc(sizeof(*map)) : NULL;
+	struct og_error ignored = { 0 };
+
+	if (map && og_map_file(fd, o->size, map, &ignored) == 0)
+		og_cache_put(c, o, *map, unmap, map);
+	else
+		free(map);
 }
 
 void og_cache_stats(struct og_cache *c, struct og_cache_stats *out)

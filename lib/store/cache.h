@@ -69,6 +69,8 @@ void og_cache_get(struct og_cache *c, const struct og_cache_object *o, og_cache_
 void og_cache_put(struct og_cache *c, const struct og_cache_object *o, struct og_slice bytes, void (*done)(void *arg), void *arg);
 /* Whether the first size bytes of a file have that digest. Blocking. */
 bool og_cache_fits(int fd, uint64_t size, const struct og_digest *digest);
+/* The same of a sealed memfd, which stays the caller's and may be closed at once; nothing is said when it cannot be: only a fetch is saved. */
+void og_cache_put_fd(struct og_cache *c, const struct og_cache_object *o, int fd);
 void og_cache_stats(struct og_cache *c, struct og_cache_stats *out);
 
 #endif
