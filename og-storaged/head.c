@@ -21,9 +21,9 @@
 /* ---- contents ---- */
 
 /* XXH3-128 of type and layers, base up: every layer is named by what never comes again. */
-struct og_wire_hash128 content_key(const struct og_table *t)
+struct og_hash128 content_key(const struct og_table *t)
 {
-	struct og_wire_hash128 out = { 0 };
+	struct og_hash128 out = { 0 };
 	XXH3_state_t *st;
 	XXH128_hash_t h;
 
@@ -48,10 +48,10 @@ struct og_wire_hash128 content_key(const struct og_table *t)
 	return out;
 }
 
-struct content *content_find(struct storaged *sd, uint32_t type_id, const struct og_wire_hash128 *key)
+struct content *content_find(struct storaged *sd, uint32_t type_id, const struct og_hash128 *key)
 {
 	for (struct content *c = sd->contents; c; c = c->next)
-		if (c->type_id == type_id && c->key.hi == key->hi && c->key.lo == key->lo) {
+		if (c->type_id == type_id && og_hash128_eq(&c->key, key)) {
 			c->used = ++sd->clock;
 			return c;
 		}
@@ -87,7 +87,7 @@ static char kind_of(const struct og_schema_state *schema, uint32_t type)
 
 struct content *content_of(struct storaged *sd, const struct og_table *t, const struct og_schema_state *schema)
 {
-	struct og_wire_hash128 key = content_key(t);
+	struct og_hash128 key = content_key(t);
 	struct content *c = content_find(sd, t->type, &key);
 
 	if (c)
@@ -367,10 +367,10 @@ static bool has_index(struct storaged *sd, const struct og_branch *br)
 	const struct og_state *s = og_journal_state(sd->journal);
 
 	for (size_t t = 0; t < br->ntables && s->nindex; t++) {
-		struct og_wire_hash128 key = content_key(&br->tables[t]);
+		struct og_hash128 key = content_key(&br->tables[t]);
 
 		for (size_t i = 0; i < s->nindex; i++)
-			if (s->index[i].content.hi == key.hi && s->index[i].content.lo == key.lo)
+			if (og_hash128_eq(&s->index[i].content, &key))
 				return true;
 	}
 	return false;

@@ -70,7 +70,7 @@ static uint64_t size_of(struct storaged *sd, const struct og_wire_image *k, cons
 	return 4096 + OG_MIN(16 * rows, sd->room.budget / 8);
 }
 
-static struct content *content_any(const struct storaged *sd, const struct og_wire_hash128 *key)
+static struct content *content_any(const struct storaged *sd, const struct og_hash128 *key)
 {
 	struct content *c = key->hi || key->lo ? sd->contents : NULL;
 
@@ -80,7 +80,7 @@ static struct content *content_any(const struct storaged *sd, const struct og_wi
 }
 
 /* Ids and index of a node type that building an image of its edges takes, as far as they are not here. */
-static uint64_t nodes_cost(struct storaged *sd, const struct og_wire_hash128 *key)
+static uint64_t nodes_cost(struct storaged *sd, const struct og_hash128 *key)
 {
 	const struct content *c = content_any(sd, key);
 	uint32_t parts = c ? (uint32_t)((c->rows + PART_ROWS - 1) / PART_ROWS) : 0;
@@ -262,7 +262,7 @@ void image_failed(struct storaged *sd, const struct og_wire_image *k, const stru
 void images_stale(struct storaged *sd, const struct content *c)
 {
 	for (struct image *i = sd->image_list; i; i = i->next) {
-		const struct og_wire_hash128 *keys[] = { &i->key.content, &i->key.src, &i->key.dst };
+		const struct og_hash128 *keys[] = { &i->key.content, &i->key.src, &i->key.dst };
 
 		for (size_t k = 0; k < OG_COUNT(keys); k++)
 			if (keys[k]->hi == c->key.hi && keys[k]->lo == c->key.lo) {
@@ -364,7 +364,7 @@ void images_init(struct storaged *sd)
 /* ---- the next base ---- */
 
 /* The same image of another content: of the type itself or, for an edge type, of its node types. */
-static bool renamed(const struct base *old, const struct base *new, uint32_t type, struct og_wire_hash128 *key)
+static bool renamed(const struct base *old, const struct base *new, uint32_t type, struct og_hash128 *key)
 {
 	for (size_t i = 0; i < old->state->ntables; i++) {
 		if ((type && old->state->tables[i].type != type) || old->keys[i].hi != key->hi || old->keys[i].lo != key->lo)
@@ -387,7 +387,7 @@ void images_prebuild(struct storaged *sd, const struct base *old, const struct b
 		return;
 	for (i = sd->image_list; i; i = next) {
 		struct og_wire_image k = i->key;
-		struct og_wire_hash128 none = { 0 };
+		struct og_hash128 none = { 0 };
 
 		next = i->next;
 		/* An end without rows has no name that could be followed. */

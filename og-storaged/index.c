@@ -29,16 +29,6 @@
 #define LOOKS 4u			/* whether the log stands still, in the time that it must */
 #define REST UINT64_C(20)		/* such times between two renewals: rewriting and building are never more than a small part of it */
 
-static struct og_hash128 from_wire(const struct og_wire_hash128 *h)
-{
-	return (struct og_hash128){ h->hi, h->lo };
-}
-
-static bool same_hash(const struct og_hash128 *a, const struct og_wire_hash128 *b)
-{
-	return a->hi == b->hi && a->lo == b->lo;
-}
-
 /* ---- from the store ---- */
 
 static bool is_bad(const struct storaged *sd, const struct og_ulid *id)
@@ -57,7 +47,7 @@ const struct og_index *index_find(struct storaged *sd, const struct og_wire_imag
 		const struct og_index *x = &s->index[i];
 
 		if (x->type == k->type_id && (unsigned)x->kind == k->what && x->prop == k->prop_id && x->part == k->part &&
-		    same_hash(&x->content, &k->content) && same_hash(&x->src, &k->src) && same_hash(&x->dst, &k->dst) && !is_bad(sd, &x->id))
+		    og_hash128_eq(&x->content, &k->content) && og_hash128_eq(&x->src, &k->src) && og_hash128_eq(&x->dst, &k->dst) && !is_bad(sd, &x->id))
 			return x;
 	}
 	return NULL;
@@ -135,7 +125,7 @@ bool index_fetch(struct storaged *sd, const struct image *i)
 /* A state with the names of its contents. */
 struct named {
 	const struct og_branch *b;
-	struct og_wire_hash128 *keys;	/* as b->tables */
+	struct og_hash128 *keys;	/* as b->tables */
 };
 
 static bool named_init(struct named *n, const struct og_branch *b)
@@ -147,22 +137,22 @@ static bool named_init(struct named *n, const struct og_branch *b)
 	return n->keys != NULL;
 }
 
-static const struct og_table *table_of(const struct named *n, const struct og_wire_hash128 *content)
+static const struct og_table *table_of(const struct named *n, const struct og_hash128 *content)
 {
 	for (size_t i = 0; i < n->b->ntables; i++)
-		if (n->b->tables[i].top && n->keys[i].hi == content->hi && n->keys[i].lo == content->lo)
+		if (n->b->tables[i].top && og_hash128_eq(&n->keys[i], content))
 			return &n->b->tables[i];
 	return NULL;
 }
 
-static bool is_none(const struct og_wire_hash128 *h)
+static bool is_none(const struct og_hash128 *h)
 {
 	return h->hi == 0 && h->lo == 0;
 }
 
 /* Whether an image of these contents can be asked for of a branch in this state. */
-static bool is_of(const struct named *n, uint32_t type, const struct og_wire_hash128 *content, const struct og_wire_hash128 *src,
-		  const struct og_wire_hash128 *dst)
+static bool is_of(const struct named *n, uint32_t type, const struct og_hash128 *content, const struct og_hash128 *src,
+		  const struct og_hash128 *dst)
 {
 	const struct og_table *t = table_of(n, content);
 
@@ -299,25 +289,18 @@ static void add_put(struct indexing *x, struct image *i)
 	p->entry.type = i->key.type_id;
 	p->entry.prop = i->key.prop_id;
 	p->entry.part = i->key.part;
-	p->entry.content = from_wire(&i->key.content);
-	p->entry.src = from_wire(&i->key.src);
-	p->entry.dst = from_wire(&i->key.dst);
+	p->entry.content = i->key.content;
+	p->entry.src = i->key.src;
+	p->entry.dst = i->key.dst;
 	p->entry.bytes = i->item.bytes;
 	p->entry.hash = i->hash;
 	p->next = x->puts;
 	x->puts = p;
 }
 
-static struct og_wire_hash128 to_wire(const struct og_hash128 *h)
-{
-	return (struct og_wire_hash128){ h->hi, h->lo };
-}
-
 static bool entry_is_of(const struct named *n, const struct og_index *e)
 {
-	struct og_wire_hash128 content = to_wire(&e->content), src = to_wire(&e->src), dst = to_wire(&e->dst);
-
-	return is_of(n, e->type, &content, &src, &dst);
+	return is_of(n, e->type, &e->content, &e->src, &e->dst);
 }
 
 /* Whether another branch than main can ask for it: most share main's layers, and are passed over. */
@@ -327,14 +310,14 @@ static bool other_wants(const struct og_state *s, const struct named *main, cons
 
 	for (size_t i = 1; i < s->nbranches; i++) {
 		const struct og_table *t = s->branches[i]->live ? og_branch_table(s->branches[i], e->type) : NULL;
-		struct og_wire_hash128 key;
+		struct og_hash128 key;
 		struct named n;
 		bool wants;
 
 		if (!t || !t->top || (there && there->top == t->top))
 			continue;
 		key = content_key(t);
-		if (!same_hash(&e->content, &key) || !named_init(&n, s->branches[i]))
+		if (!og_hash128_eq(&e->content, &key) || !named_init(&n, s->branches[i]))
 			continue;
 		wants = entry_is_of(&n, e);
 		free(n.keys);
@@ -501,15 +484,15 @@ static bool is_behind(struct storaged *sd, const struct base *b, const struct og
 {
 	for (size_t i = 0; i < b->state->ntables; i++) {
 		const struct og_table *then = &b->state->tables[i], *t = og_branch_table(now, then->type);
-		struct og_wire_hash128 key = t ? content_key(t) : b->keys[i];
+		struct og_hash128 key = t ? content_key(t) : b->keys[i];
 		uint64_t bytes = 0;
 
 		for (const struct og_layer *l = t ? t->top : NULL; l; l = l->below)
 			bytes += l->in_log ? 0 : l->seg.bytes;
-		if (bytes < ROWS_BYTES_MIN || (key.hi == b->keys[i].hi && key.lo == b->keys[i].lo && stack_bytes(t) > 0))
+		if (bytes < ROWS_BYTES_MIN || (og_hash128_eq(&key, &b->keys[i]) && stack_bytes(t) > 0))
 			continue;
 		for (const struct image *m = sd->image_list; m; m = m->next)
-			if (m->fd >= 0 && m->key.content.hi == b->keys[i].hi && m->key.content.lo == b->keys[i].lo)
+			if (m->fd >= 0 && og_hash128_eq(&m->key.content, &b->keys[i]))
 				return true;
 	}
 	return false;

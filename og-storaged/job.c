@@ -29,7 +29,7 @@ struct job {
 	uint32_t id;
 	enum og_wire_job kind;
 	uint32_t type_id;
-	struct og_wire_hash128 content, src, dst;
+	struct og_hash128 content, src, dst;
 	uint64_t rows;			/* of the content; 0: not known (folds) */
 	const struct og_schema_state *schema;
 	struct og_wire_image *wants;
@@ -171,15 +171,10 @@ static int take_layers(struct job *j, struct og_layer *top, uint32_t skip_base, 
 	return 0;
 }
 
-static bool same_hash(const struct og_wire_hash128 *a, const struct og_wire_hash128 *b)
-{
-	return a->hi == b->hi && a->lo == b->lo;
-}
-
 static bool same_image(const struct og_wire_image *a, const struct og_wire_image *b)
 {
 	return a->type_id == b->type_id && a->what == b->what && a->prop_id == b->prop_id && a->part == b->part &&
-	       same_hash(&a->content, &b->content) && same_hash(&a->src, &b->src) && same_hash(&a->dst, &b->dst);
+	       og_hash128_eq(&a->content, &b->content) && og_hash128_eq(&a->src, &b->src) && og_hash128_eq(&a->dst, &b->dst);
 }
 
 static int add_want(struct job *j, const struct og_wire_image *k, struct og_error *err)
@@ -206,8 +201,8 @@ int job_add(struct storaged *sd, const struct og_wire_image *want, struct og_err
 	struct job *j;
 
 	for (j = sd->jobs; j; j = j->next)
-		if (j->kind == OG_JOB_IMAGES && !j->sent && !j->alone && j->type_id == want->type_id && same_hash(&j->content, &want->content) &&
-		    same_hash(&j->src, &want->src) && same_hash(&j->dst, &want->dst))
+		if (j->kind == OG_JOB_IMAGES && !j->sent && !j->alone && j->type_id == want->type_id && og_hash128_eq(&j->content, &want->content) &&
+		    og_hash128_eq(&j->src, &want->src) && og_hash128_eq(&j->dst, &want->dst))
 			return add_want(j, want, err);
 	if (!c)
 		return og_error_set(err, OG_ERR_GONE, "the state asked for is not at hand any more; open it again");
@@ -331,7 +326,7 @@ static void fetch_layers(struct job *j)
 /* ---- node images that an edge type's job needs ---- */
 
 /* 1: all there, 0: being built, or an error. */
-static int need_nodes(struct job *j, const struct og_wire_hash128 *key, struct og_error *err)
+static int need_nodes(struct job *j, const struct og_hash128 *key, struct og_error *err)
 {
 	struct storaged *sd = j->sd;
 	struct content *c = NULL;
@@ -340,7 +335,7 @@ static int need_nodes(struct job *j, const struct og_wire_hash128 *key, struct o
 
 	if (key->hi == 0 && key->lo == 0)
 		return 1;
-	for (c = sd->contents; c && !same_hash(&c->key, key); c = c->next)
+	for (c = sd->contents; c && !og_hash128_eq(&c->key, key); c = c->next)
 		;
 	if (!c)
 		return og_error_set(err, OG_ERR_GONE, "the state asked for is not at hand any more; open it again");
@@ -365,7 +360,7 @@ bool jobs_need(const struct storaged *sd, const struct og_wire_image *k)
 	if (k->what != IMG_IDS && k->what != IMG_IDX)
 		return false;
 	for (const struct job *j = sd->jobs; j; j = j->next)
-		if (same_hash(&j->src, &k->content) || same_hash(&j->dst, &k->content))
+		if (og_hash128_eq(&j->src, &k->content) || og_hash128_eq(&j->dst, &k->content))
 			return true;
 	return false;
 }
@@ -386,14 +381,14 @@ static int send_image(struct job *j, struct peer *b, uint8_t role, const struct 
 	return rc;
 }
 
-static int send_nodes(struct job *j, struct peer *b, const struct og_wire_hash128 *key, bool src, uint32_t *nids, struct og_error *err)
+static int send_nodes(struct job *j, struct peer *b, const struct og_hash128 *key, bool src, uint32_t *nids, struct og_error *err)
 {
 	struct content *c;
 	uint32_t parts;
 	int rc;
 
 	*nids = 0;
-	for (c = j->sd->contents; c && !same_hash(&c->key, key); c = c->next)
+	for (c = j->sd->contents; c && !og_hash128_eq(&c->key, key); c = c->next)
 		;
 	if (!c || !c->rows || (key->hi == 0 && key->lo == 0))
 		return 0;
@@ -762,8 +757,8 @@ static int take_output(struct job *j, struct og_ipc_msg *m, const struct og_wire
 		return 0;
 	}
 	/* It can only answer for what it was asked: type and contents are those of the job. */
-	if (w->key.type_id != j->type_id || !same_hash(&w->key.content, &j->content) || !same_hash(&w->key.src, &j->src) ||
-	    !same_hash(&w->key.dst, &j->dst)) {
+	if (w->key.type_id != j->type_id || !og_hash128_eq(&w->key.content, &j->content) || !og_hash128_eq(&w->key.src, &j->src) ||
+	    !og_hash128_eq(&w->key.dst, &j->dst)) {
 		/* Images of nodes carry no contents of ends. */
 		return og_error_set(err, OG_ERR_PEER, "the builder's output is of another type or state than its job");
 	}
@@ -773,7 +768,7 @@ static int take_output(struct job *j, struct og_ipc_msg *m, const struct og_wire
 			j->wants[i] = j->wants[--j->nwants];
 			break;
 		}
-	image_built(j->sd, &w->key, og_ipc_take_fd(m), size, &(struct og_hash128){ w->hash.hi, w->hash.lo });
+	image_built(j->sd, &w->key, og_ipc_take_fd(m), size, &w->hash);
 	index_soon(j->sd);
 	return 0;
 }

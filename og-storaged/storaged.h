@@ -49,7 +49,7 @@ struct peer {
 
 /* What images of a type are made of: a stack of layers under the name of its content key. */
 struct content {
-	struct og_wire_hash128 key;
+	struct og_hash128 key;
 	uint32_t type_id;
 	char kind;			/* 'n', 'e' */
 	uint64_t rows;
@@ -64,7 +64,7 @@ struct content {
 struct base {
 	struct og_ulid branch;
 	const struct og_branch *state;	/* counted */
-	struct og_wire_hash128 *keys;	/* like state->tables */
+	struct og_hash128 *keys;	/* like state->tables */
 	struct content **contents;	/* the same, held; NULL: the state of a commit, which nobody moves on from */
 	uint64_t delta_rows, delta_bytes, delta_commits;	/* since */
 	struct base *next;
@@ -182,10 +182,10 @@ void graph_tell(struct storaged *sd, struct peer *p);	/* ... to this one; the ot
 void graph_close(struct storaged *sd);
 const struct base *base_of(const struct storaged *sd, const struct og_ulid *branch);	/* NULL: nobody reads it */
 void base_renew_main(struct storaged *sd);	/* readers of main move on to its present state */
-struct content *content_find(struct storaged *sd, uint32_t type_id, const struct og_wire_hash128 *key);
+struct content *content_find(struct storaged *sd, uint32_t type_id, const struct og_hash128 *key);
 /* Registers (or finds) the content of a table. NULL: no memory. */
 struct content *content_of(struct storaged *sd, const struct og_table *t, const struct og_schema_state *schema);
-struct og_wire_hash128 content_key(const struct og_table *t);
+struct og_hash128 content_key(const struct og_table *t);
 extern const struct og_journal_hooks storaged_hooks;
 struct og_journal_config storaged_config(struct storaged *sd);
 

@@ -61,13 +61,13 @@ static struct og_slice read_opt(struct og_reader *r)
 	return og_read_bytes(r);
 }
 
-static void put_hash(struct og_buf *b, const struct og_wire_hash128 *h)
+static void put_hash(struct og_buf *b, const struct og_hash128 *h)
 {
 	og_put_u64(b, h->hi);
 	og_put_u64(b, h->lo);
 }
 
-static void read_hash(struct og_reader *r, struct og_wire_hash128 *h)
+static void read_hash(struct og_reader *r, struct og_hash128 *h)
 {
 	h->hi = og_read_u64(r);
 	h->lo = og_read_u64(r);

@@ -11,11 +11,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/codec.h"
+#include "base/digest.h"
 #include "base/ulid.h"
-
-struct og_wire_hash128 {
-	uint64_t hi, lo;
-};
 
 /* FAILED: any refusal, as an og_error that reaches the user unchanged. */
 void og_wire_put_error(struct og_buf *b, const struct og_error *e);
@@ -82,7 +79,7 @@ struct og_wire_type {
 	uint32_t type_id;
 	uint8_t kind;			/* enum og_type_kind */
 	struct og_slice name;
-	struct og_wire_hash128 content;	/* of the base */
+	struct og_hash128 content;	/* of the base */
 	uint64_t base_rows;		/* rows of the images */
 	uint64_t table_version;		/* at the base */
 	struct og_ulid owner;		/* branch that owns the content */
@@ -132,7 +129,7 @@ struct og_wire_image {
 	uint32_t type_id;
 	uint8_t what;
 	uint32_t prop_id, part;
-	struct og_wire_hash128 content, src, dst;
+	struct og_hash128 content, src, dst;
 };
 void og_wire_put_image(struct og_buf *b, const struct og_wire_image *k);
 void og_wire_read_image(struct og_reader *r, struct og_wire_image *k);
@@ -260,7 +257,7 @@ struct og_wire_build {
 	uint32_t type_id;
 	uint32_t nlayers, nsrc_ids, ndst_ids;
 	uint64_t rows;			/* live rows of the layers as the log counts them; 0: not known */
-	struct og_wire_hash128 content, src, dst;
+	struct og_hash128 content, src, dst;
 	struct og_wire_image *wants;	/* what and prop_id count */
 	uint32_t nwants;
 };
@@ -273,7 +270,7 @@ struct og_wire_built {
 	bool about;			/* it is a struct og_wire_about: of DESCRIBE's layers, or of the segment that a fold gave before it */
 	struct og_wire_image key;
 	uint64_t bytes;
-	struct og_wire_hash128 hash;	/* of an image: XXH3-128 of its bytes */
+	struct og_hash128 hash;	/* of an image: XXH3-128 of its bytes */
 	uint64_t rows;			/* at the end of a fold or count */
 	int32_t code;			/* at the end: 0 or OG_ERR_* */
 	struct og_slice message;

@@ -95,7 +95,7 @@ static void answer_open(uint32_t request)
 			if (fake.commits[k].type == types[i].type_id)
 				types[i].base_rows += (uint64_t)fake.commits[k].dn;
 		if (types[i].base_rows)
-			types[i].content = (struct og_wire_hash128){ types[i].type_id, fake.base };
+			types[i].content = (struct og_hash128){ types[i].type_id, fake.base };
 	}
 	for (unsigned i = fake.base; i < fake.ncommits; i++)
 		wire_commit(&fake.commits[i], &w[i - fake.base], &t[i]);
