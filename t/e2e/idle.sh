@@ -45,4 +45,13 @@ stop
 serve "$g" --workers 1
 [ "$(asked)" = "$before" ] || fail "from the store: $(asked) instead of $before"
 [ "$(counter index_gets)" -ge 4 ] || fail "$(counter index_gets) images came from the store"
+old=$(find "$g/index" -type f)
+mutate "insert Knows { from: \\\"new\\\", to: \\\"new\\\", since: 4 }"
+stop
+
+# Images of what was before are nobody's then.
+serve "$g" --workers 1 --idle-ms 200
+asked >/dev/null
+none_left() { local f; for f in $old; do case $f in */2/*) [ ! -e "$f" ] || return 1 ;; esac; done; }
+until_ok 60 none_left || fail "left in the store: $old"
 stop
